@@ -1,0 +1,62 @@
+# Every target that has a `##` is listed by `make help`.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+LOCK := requirements.lock
+STAMP := .venv/.synced
+MEMBERS := libs/common libs/sandbox services/auth services/billing services/gateway services/router libs/devstack
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev demo test lint format types imports check lock bench k8s-check clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(UV):
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "AI-Bridge needs Python >= 3.11 with venv (Debian: apt-get install python3-venv)"; exit 1; }
+	@echo "installing the package installer into .tools"
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+$(STAMP): $(LOCK) $(MEMBERS:%=%/pyproject.toml) | $(UV)
+	@echo "installing the locked dependencies into .venv"
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv
+	@$(UV) pip sync -q --require-hashes $(LOCK)
+	@$(UV) pip install -q --no-deps --no-build-isolation $(MEMBERS:%=-e %)
+	@touch $@
+
+install: $(STAMP) ## Create .venv from the lock.
+
+dev: $(STAMP) ## Run the whole product here: PostgreSQL, NATS, the four services, stand-in vendors.
+	@$(BIN)/aibridge-dev up $(ARGS)
+
+test: $(STAMP) ## Run the tests (ARGS="-k name" narrows them).
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## Check style.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(STAMP) ## Rewrite the code in the project's style.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+types: $(STAMP) ## Check types.
+	@$(BIN)/basedpyright
+
+imports: $(STAMP) ## Check who imports whom.
+	@$(BIN)/lint-imports --cache-dir .import_linter_cache
+
+check: lint types imports ## Lint, types and imports together.
+
+lock: | $(UV) ## Resolve the dependencies anew into requirements.lock.
+	@$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	  --group pyproject.toml:dev $(MEMBERS:%=%/pyproject.toml) \
+	  $(foreach m,$(MEMBERS),--no-emit-package aibridge-$(notdir $(m))) -o $(LOCK)
+	@! grep -nE 'https?://|^-' $(LOCK)
+
+clean: ## Remove the environment and the development data.
+	@rm -rf .venv .tools .aibridge .bench
