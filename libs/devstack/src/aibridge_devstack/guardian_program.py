@@ -1,0 +1,59 @@
+"""Ends the supervisor's children when it dies. Run by path: `python -I -S guardian_program.py FD`.
+
+FD is the read end of a pipe whose only write end the supervisor holds, so end-of-file means: the
+supervisor is gone, however that happened. Before that it writes one line per event:
+`+ GROUP SIGNAL` when a process group starts, `- GROUP` when it has ended. Only the standard
+library and nothing of ours: this has to start in milliseconds.
+"""
+
+import os
+import signal
+import sys
+import time
+
+PATIENCE_S = 5.0
+POLL_S = 0.02
+
+
+def read_groups(descriptor: int) -> dict[int, int]:
+    """The groups that run at end-of-file, with their stop signals, in start order."""
+    groups: dict[int, int] = {}
+    with os.fdopen(descriptor, "r", encoding="ascii") as events:
+        for line in events:
+            kind, group, *rest = line.split()
+            if kind == "+":
+                groups[int(group)] = int(rest[0])
+            else:
+                groups.pop(int(group), None)
+    return groups
+
+
+def send(group: int, number: int) -> bool:
+    """Whether anyone was there to receive it. macOS answers EPERM for a group of zombies."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def end(groups: dict[int, int]) -> None:
+    """Stop the last started first, wait for all together, then kill what is left."""
+    alive = [group for group in reversed(groups) if send(group, groups[group])]
+    patient_until = time.monotonic() + PATIENCE_S
+    while alive and time.monotonic() < patient_until:
+        time.sleep(POLL_S)
+        alive = [group for group in alive if send(group, 0)]
+    for group in alive:
+        send(group, signal.SIGKILL)
+
+
+def main() -> None:
+    """Outlive whatever is sent to the whole session; only the end of the supervisor ends this."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    end(read_groups(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

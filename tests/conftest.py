@@ -1,0 +1,43 @@
+"""Fixtures for every test: real servers, a database per module, the whole product."""
+
+from collections.abc import Iterator
+
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from .fixtures.backends import choose_backend, open_backend
+from .fixtures.databases import create_database, drop_database
+from .fixtures.infra import Infra
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def portal() -> Iterator[BlockingPortal]:
+    """An event loop in a thread, for servers that outlive the loop of one test."""
+    with start_blocking_portal() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def infra(tmp_path_factory: pytest.TempPathFactory, portal: BlockingPortal) -> Iterator[Infra]:
+    """(database_url, nats_url) of real servers; the role may create databases and roles."""
+    with open_backend(choose_backend(), tmp_path_factory.mktemp("infra"), portal) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def nats_url(infra: Infra) -> str:
+    """JetStream is on. The session shares the server: name streams and subjects of your own."""
+    return infra.nats_url
+
+
+@pytest.fixture(scope="module")
+def database(infra: Infra, portal: BlockingPortal) -> Iterator[str]:
+    """The superuser's URL of an empty database for this module, dropped after it."""
+    url = portal.call(create_database, infra.database_url)
+    yield url
+    portal.call(drop_database, infra.database_url, url)
