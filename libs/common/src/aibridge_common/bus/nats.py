@@ -1,0 +1,202 @@
+"""NATS and JetStream behind the few verbs we use; nats-py is imported nowhere else."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import nats
+import nats.errors
+import nats.js.errors
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+
+from aibridge_common.telemetry.log import get_logger
+
+Handler = Callable[[bytes], Awaitable[None]]
+
+
+class BusUnavailable(Exception):
+    """The bus did not take or give a message in time; the outcome is unknown."""
+
+
+class StreamSpec(Struct, frozen=True, kw_only=True):
+    """A durable stream. Limits retention and discard-new: nothing is dropped to make room."""
+
+    name: str
+    subjects: list[str]
+    replicas: int = 1
+    max_age_s: int = 14 * 24 * 3600
+    max_bytes: int = 4 * 1024**3
+    max_message_bytes: int = 262_144
+    duplicate_window_s: int = 600
+
+
+class Message:
+    """A delivered message of a durable stream; it comes again until `ack()`."""
+
+    def __init__(self, msg: Msg) -> None:
+        self._msg = msg
+
+    @property
+    def data(self) -> bytes:
+        """The payload."""
+        return self._msg.data
+
+    async def ack(self) -> None:
+        """Settle the message and wait until the server has noted it."""
+        try:
+            await self._msg.ack_sync(timeout=5)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise BusUnavailable(str(error)) from error
+
+    async def retry_later(self, delay_s: float) -> None:
+        """Ask for another delivery after `delay_s`."""
+        await self._msg.nak(delay=delay_s)
+
+
+class Consumer:
+    """A durable pull consumer."""
+
+    def __init__(self, subscription: JetStreamContext.PullSubscription) -> None:
+        self._subscription = subscription
+
+    async def fetch(self, count: int, timeout_s: float) -> list[Message]:
+        """Up to `count` messages; an empty list when none came in time."""
+        try:
+            return [Message(m) for m in await self._subscription.fetch(count, timeout=timeout_s)]
+        except (nats.errors.TimeoutError, TimeoutError):
+            return []
+        except nats.errors.Error as error:
+            raise BusUnavailable(str(error)) from error
+
+
+class Bus:
+    """A connection to NATS that reconnects for ever."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._js = client.jetstream(timeout=5)
+
+    @staticmethod
+    async def connect(url: str, name: str) -> "Bus":
+        """Connect, waiting for the server if it is not there yet (at most about 30 s)."""
+        log = get_logger()
+
+        async def on_error(error: Exception) -> None:
+            log.warning("bus.error", error=str(error) or type(error).__name__)
+
+        async def on_disconnect() -> None:
+            log.warning("bus.disconnected")
+
+        async def on_reconnect() -> None:
+            log.info("bus.reconnected")
+
+        client = Client()
+        for attempt in range(60):
+            try:
+                await client.connect(
+                    url,
+                    name=name,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=1,
+                    connect_timeout=2,
+                    ping_interval=10,
+                    allow_reconnect=True,
+                    error_cb=on_error,
+                    disconnected_cb=on_disconnect,
+                    reconnected_cb=on_reconnect,
+                )
+                break
+            except (TimeoutError, OSError, nats.errors.Error):
+                if attempt == 59:
+                    raise
+                await asyncio.sleep(0.5)
+        return Bus(client)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is reachable now."""
+        return self._client.is_connected
+
+    async def publish(self, subject: str, data: bytes) -> None:
+        """Tell whoever listens now; nothing is kept. Raises `BusUnavailable`."""
+        try:
+            await self._client.publish(subject, data)
+            await self._client.flush(timeout=2)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise BusUnavailable(str(error)) from error
+
+    async def subscribe(self, subject: str, handler: Handler) -> None:
+        """Call `handler` with every payload on `subject` from now on."""
+
+        async def on_message(msg: Msg) -> None:
+            await handler(msg.data)
+
+        await self._client.subscribe(subject, cb=on_message)
+        await self._client.flush(timeout=5)
+
+    async def ensure_stream(self, spec: StreamSpec) -> None:
+        """Create or update a durable stream."""
+        config = StreamConfig(
+            name=spec.name,
+            subjects=spec.subjects,
+            retention=RetentionPolicy.LIMITS,
+            discard=DiscardPolicy.NEW,
+            storage=StorageType.FILE,
+            num_replicas=spec.replicas,
+            max_age=spec.max_age_s,
+            max_bytes=spec.max_bytes,
+            max_msg_size=spec.max_message_bytes,
+            duplicate_window=spec.duplicate_window_s,
+            deny_delete=True,
+            deny_purge=True,
+        )
+        try:
+            await self._js.add_stream(config)
+        except nats.js.errors.BadRequestError:
+            await self._js.update_stream(config)
+
+    async def append(self, subject: str, data: bytes, message_id: str) -> bool:
+        """Store a message durably and wait for the server's word.
+
+        True means it had been stored before under this id. Raises `BusUnavailable` when no word came: the caller
+        sends again with the same id.
+        """
+        try:
+            ack = await self._js.publish(
+                subject, data, timeout=5, headers={"Nats-Msg-Id": message_id}
+            )
+        except (nats.errors.Error, TimeoutError) as error:
+            raise BusUnavailable(str(error) or type(error).__name__) from error
+        return bool(ack.duplicate)
+
+    async def consumer(self, stream: str, durable: str, subject: str) -> Consumer:
+        """A durable consumer that redelivers without limit: money is never dropped by a counter."""
+        subscription = await self._js.pull_subscribe(
+            subject,
+            durable=durable,
+            stream=stream,
+            config=ConsumerConfig(
+                ack_policy=AckPolicy.EXPLICIT, ack_wait=60, max_ack_pending=64, max_deliver=-1
+            ),
+        )
+        return Consumer(subscription)
+
+    async def close(self) -> None:
+        """Send what is pending and disconnect."""
+        if self._client.is_closed:
+            return
+        try:
+            async with asyncio.timeout(5):
+                await self._client.drain()
+        except (nats.errors.Error, TimeoutError):
+            await self._client.close()

@@ -1,0 +1,199 @@
+"""The catalogue file: providers, models, chains and products as one TOML document.
+
+The shipped `catalog.toml` is the documented example. It is read at seed time only; afterwards the rows in the
+services' databases are the truth.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from aibridge_common.dialect import Dialect
+from aibridge_common.errors import InvalidRequest
+from aibridge_common.usage import MICROTOKENS_PER_TOKEN, Multipliers
+
+Name = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
+Authentication = Literal["bearer", "x-api-key", "x-goog-api-key"]
+
+
+class InvalidCatalog(InvalidRequest):
+    """The catalogue file breaks a rule; `param` is the place."""
+
+    code = "invalid_catalog"
+
+
+class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who hosts models.
+
+    `paths` maps each dialect the provider speaks to its endpoint's path under `base_url`; `{model}` and `{verb}` stand
+    for Gemini's. `keys` are literal or `env:NAME`.
+    """
+
+    name: Name
+    title: str = ""
+    base_url: str
+    auth: Authentication = "bearer"
+    keys: list[str] = []
+    paths: dict[Dialect, str]
+    count_tokens_path: str | None = None
+    headers: dict[str, str] = {}
+
+    def resolved_keys(self, environ: Mapping[str, str]) -> list[str]:
+        """The keys that can be used, with `env:NAME` looked up; unset ones are left out."""
+        found: list[str] = []
+        for key in self.keys:
+            value = environ.get(key.removeprefix("env:"), "") if key.startswith("env:") else key
+            if value:
+                found.append(value)
+        return found
+
+
+class MultiplierTexts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Multipliers as decimal strings ("1.25" plan tokens per provider token): exact, never floats.
+
+    What is left out follows the vendors' usual ratios to input: cache read 0.1, cache write 1.25 (5 m) and 2 (1 h);
+    reasoning counts as output.
+    """
+
+    input: str
+    output: str
+    cache_read: str | None = None
+    cache_write_5m: str | None = None
+    cache_write_1h: str | None = None
+    reasoning: str | None = None
+
+    def microtokens(self) -> Multipliers:
+        """As integers. Raises ValueError for what is not a decimal with at most six places."""
+        fresh, answer = _micro(self.input), _micro(self.output)
+        return Multipliers(
+            input=fresh,
+            output=answer,
+            cache_read=_micro(self.cache_read) if self.cache_read else fresh // 10,
+            cache_write_5m=_micro(self.cache_write_5m) if self.cache_write_5m else fresh * 5 // 4,
+            cache_write_1h=_micro(self.cache_write_1h) if self.cache_write_1h else fresh * 2,
+            reasoning=_micro(self.reasoning) if self.reasoning else answer,
+        )
+
+
+class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model as customers name it; `upstream_model` is what its provider calls it, where that differs."""
+
+    id: Name
+    title: str
+    provider: Name
+    upstream_model: str | None = None
+    aliases: list[Name] = []
+    strength: str = ""
+    status: Literal["recommended", "available", "backup"] = "available"
+    context_tokens: Annotated[int, Meta(ge=1, le=100_000_000)]
+    max_output_tokens: Annotated[int, Meta(ge=1, le=10_000_000)]
+    multipliers: MultiplierTexts
+    headers_timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 120.0
+    idle_timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+
+
+class Chain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which models stand in, in order, when `model` cannot answer."""
+
+    model: Name
+    backups: list[Name]
+
+
+class Product(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A token plan for sale; price in the currency's minor unit."""
+
+    id: Name
+    title: str
+    tokens: Annotated[int, Meta(ge=1, le=1_000_000_000_000)]
+    price_minor: Annotated[int, Meta(ge=0, le=10_000_000_000)]
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
+
+    @property
+    def grant_microtokens(self) -> int:
+        """What the plan puts into a wallet."""
+        return self.tokens * MICROTOKENS_PER_TOKEN
+
+
+class Catalog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole document."""
+
+    providers: list[Provider]
+    models: list[Model]
+    chains: list[Chain] = []
+    products: list[Product] = []
+
+
+def shipped_catalog_path() -> Path:
+    """The catalogue that comes with the product."""
+    return Path(__file__).with_name("catalog.toml")
+
+
+def load_catalog(path: Path) -> Catalog:
+    """Read and check a catalogue file. Raises `InvalidCatalog` naming the place that is wrong."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidCatalog(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidCatalog(f"{path}: {error}") from None
+    try:
+        catalog = msgspec.convert(document, Catalog)
+    except msgspec.ValidationError as error:
+        raise InvalidCatalog(f"{path}: {error}") from None
+    _check(catalog)
+    return catalog
+
+
+def keys_for(provider: Provider) -> list[str]:
+    """The provider's keys with those of this process's environment."""
+    return provider.resolved_keys(os.environ)
+
+
+def _check(catalog: Catalog) -> None:
+    providers = _unique("providers.name", [provider.name for provider in catalog.providers])
+    names = [model.id for model in catalog.models]
+    _unique("models.id", names + [alias for model in catalog.models for alias in model.aliases])
+    _unique("products.id", [product.id for product in catalog.products])
+    for model in catalog.models:
+        if model.provider not in providers:
+            raise InvalidCatalog(
+                f"model {model.id} names the unknown provider {model.provider}",
+                param="models.provider",
+            )
+        try:
+            model.multipliers.microtokens()
+        except ValueError as error:
+            raise InvalidCatalog(f"model {model.id}: {error}", param="models.multipliers") from None
+    _unique("chains.model", [chain.model for chain in catalog.chains])
+    for chain in catalog.chains:
+        for name in [chain.model, *chain.backups]:
+            if name not in names:
+                raise InvalidCatalog(
+                    f"the chain of {chain.model} names the unknown model {name}", param="chains"
+                )
+        _unique(f"chains[{chain.model}]", [chain.model, *chain.backups])
+
+
+def _unique(place: str, names: list[str]) -> set[str]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InvalidCatalog(f"{place}: {name} stands there twice", param=place)
+        seen.add(name)
+    return seen
+
+
+def _micro(text: str) -> int:
+    try:
+        value = Decimal(text) * MICROTOKENS_PER_TOKEN
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is not a decimal number") from None
+    if not value.is_finite() or value != value.to_integral_value():
+        raise ValueError(f"{text!r} has more than six decimal places")
+    return int(value)

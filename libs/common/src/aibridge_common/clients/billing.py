@@ -1,0 +1,48 @@
+"""Billing's API as the other services see it."""
+
+from typing import Any
+from uuid import UUID
+
+from aibridge_common.clients.base import ServiceClient
+from aibridge_common.contracts.billing import (
+    AcquireLease,
+    Balance,
+    Lease,
+    RateCard,
+    ReleaseLease,
+    UsagePage,
+)
+
+
+class BillingClient(ServiceClient):
+    """Prices, leases, balances and usage."""
+
+    async def rate_cards(self) -> list[RateCard]:
+        """Every rate card in force or still to come."""
+        return await self.call(list[RateCard], "GET", "/v1/rate-cards")
+
+    async def acquire_lease(self, command: AcquireLease) -> Lease:
+        """A slice of the balance. Raises `InsufficientBalance`."""
+        return await self.call(Lease, "POST", "/v1/leases", command)
+
+    async def release_lease(self, lease_id: UUID, keep_microtokens: int = 0) -> None:
+        """Give a lease back, but for what still covers running requests."""
+        await self.call(
+            type(None),
+            "POST",
+            f"/v1/leases/{lease_id}/release",
+            ReleaseLease(keep_microtokens=str(keep_microtokens)),
+        )
+
+    async def balance(self, account_id: UUID) -> Balance:
+        """An account's tokens; an account that never bought has none."""
+        return await self.call(Balance, "GET", "/v1/balance", query={"account_id": str(account_id)})
+
+    async def usage(
+        self, account_id: UUID, *, limit: int = 100, cursor: str | None = None
+    ) -> UsagePage:
+        """Charged exchanges, newest first."""
+        query: dict[str, Any] = {"account_id": str(account_id), "limit": limit}
+        if cursor is not None:
+            query["cursor"] = cursor
+        return await self.call(UsagePage, "GET", "/v1/usage", query=query)

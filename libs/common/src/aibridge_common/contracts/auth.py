@@ -1,0 +1,50 @@
+"""What auth answers to the other services."""
+
+from uuid import UUID
+
+from aibridge_common.structs import Command, Reply
+
+
+class VerifyKey(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Is this a live key, and whose?"""
+
+    key: str
+
+
+class KeyFacts(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """What the gateway needs to know of a live key; never the key itself."""
+
+    key_id: UUID
+    account_id: UUID
+
+
+class KeyVerdict(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to `VerifyKey`; no facts means the key must be refused, for `reason`."""
+
+    facts: KeyFacts | None = None
+    reason: str = ""
+
+
+class CreateKey(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Make a key for an account."""
+
+    account_id: UUID
+    name: str
+
+
+class IssuedKey(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """A new key; `key` is shown this once and is not stored."""
+
+    key_id: UUID
+    key: str
+
+
+class KeySummary(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """A key as its owner may see it later."""
+
+    key_id: UUID
+    name: str
+    hint: str
+    created_at: str
+    last_used_at: str | None = None
+    revoked_at: str | None = None

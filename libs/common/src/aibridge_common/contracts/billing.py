@@ -1,0 +1,84 @@
+"""What billing answers to the other services. Amounts travel as decimal strings: they outgrow 2^53."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta
+
+from aibridge_common.structs import Command, Reply
+from aibridge_common.usage import Multipliers, Usage
+
+Amount = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,18})$")]
+"""Microtokens as a decimal string."""
+
+
+class RateCard(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """The multipliers of one model from `valid_from` on, until a higher version begins; rows never change."""
+
+    model: str
+    version: int
+    valid_from: datetime
+    multipliers: Multipliers
+
+
+class AcquireLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Reserve a slice of an account's balance for one router worker.
+
+    `lease_id` is made by the worker before the first send: sending the command again changes nothing.
+    """
+
+    lease_id: UUID
+    account_id: UUID
+    holder: Annotated[str, Meta(min_length=1, max_length=200)]
+    want_microtokens: Amount
+    min_microtokens: Amount
+
+
+class Lease(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """A granted slice; the worker counts `ttl_s` from the moment it sent the command."""
+
+    lease_id: UUID
+    granted_microtokens: Amount
+    ttl_s: int
+
+
+class ReleaseLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Give back all of a lease but `keep_microtokens`, which still cover running or unreported requests."""
+
+    keep_microtokens: Amount = "0"
+
+
+class Balance(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """An account's tokens. `spendable` = `posted` - `reserved`."""
+
+    account_id: UUID
+    posted_microtokens: Amount = "0"
+    reserved_microtokens: Amount = "0"
+    spendable_microtokens: Amount = "0"
+    debt_microtokens: Amount = "0"
+    spent_microtokens: Amount = "0"
+    spendable_tokens: str = "0"
+
+
+class UsageRow(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """One charged exchange."""
+
+    request_id: str
+    occurred_at: datetime
+    key_id: UUID | None
+    requested_model: str
+    model: str
+    provider: str
+    usage: Usage
+    charge_microtokens: Amount
+    price_version: int
+    usage_source: str
+    outcome: str
+
+
+class UsagePage(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """Newest first; `next` is the cursor of the following page."""
+
+    rows: list[UsageRow]
+    next: str | None = None

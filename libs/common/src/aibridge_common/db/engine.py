@@ -1,0 +1,61 @@
+"""PostgreSQL: one pool per process, one transaction per request or message."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+Database = AsyncEngine
+Transaction = AsyncConnection
+
+
+def open_database(url: str, schema: str, *, connections_max: int = 10) -> Database:
+    """A pool of connections whose names resolve in `schema`.
+
+    The limits make a stuck statement an error within seconds instead of a stuck service.
+    """
+    return create_async_engine(
+        asyncpg_url(url),
+        pool_size=connections_max,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": 5,
+            "server_settings": {
+                "search_path": schema,
+                "timezone": "UTC",
+                "statement_timeout": "5s",
+                "lock_timeout": "2s",
+                "idle_in_transaction_session_timeout": "10s",
+                "application_name": f"aibridge-{schema}",
+            },
+        },
+    )
+
+
+@asynccontextmanager
+async def transaction(database: Database) -> AsyncGenerator[Transaction]:
+    """Commit at the end, roll back on any error."""
+    async with database.begin() as connection:
+        yield connection
+
+
+async def answers(database: Database) -> bool:
+    """Whether the database answers a trivial query now."""
+    try:
+        async with database.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except (OSError, TimeoutError, DBAPIError, OperationalError):
+        return False
+    return True
+
+
+def asyncpg_url(url: str) -> str:
+    """`url` with the driver named: the default driver is another one. Raises ValueError."""
+    scheme, separator, rest = url.partition("://")
+    if scheme not in {"postgresql", "postgres", "postgresql+asyncpg"}:
+        raise ValueError("a database URL starts with postgresql://")
+    return f"postgresql+asyncpg{separator}{rest}"

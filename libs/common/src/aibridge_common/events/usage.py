@@ -1,0 +1,65 @@
+"""The usage events that the router publishes and billing settles."""
+
+from datetime import datetime
+from enum import IntEnum
+from uuid import UUID
+
+from msgspec import Struct
+
+from aibridge_common.structs import Event
+from aibridge_common.usage import Usage
+
+SUBJECT = "usage.v1"
+"""Envelopes go to `usage.v1.<router>`."""
+
+STREAM = "USAGE"
+
+
+class UsageSource(IntEnum):
+    """Where the token counts come from."""
+
+    FINAL = 1
+    PARTIAL = 2
+    ESTIMATED = 3
+    NONE = 4
+
+
+class Outcome(IntEnum):
+    """How the exchange ended."""
+
+    COMPLETED = 1
+    CLIENT_GONE = 2
+    UPSTREAM_CUT = 3
+    UPSTREAM_ERROR = 4
+    RECOVERED = 5
+
+
+class UsageRecorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One exchange that ended; `event_id` is its request id, so that it is charged at most once."""
+
+    event_id: UUID
+    account_id: UUID
+    key_id: UUID | None
+    lease_id: UUID | None
+    requested_model: str
+    billed_model: str
+    provider: str
+    price_version: int
+    usage: Usage
+    source: UsageSource
+    outcome: Outcome
+    occurred_at: datetime
+    endpoint: str = ""
+    stream: bool = False
+    first_content_ms: int = 0
+    total_ms: int = 0
+
+
+class UsageEnvelope(Event, frozen=True, kw_only=True, tag_field="type", tag="usage.recorded.v1"):
+    """Consecutive events of one router run: `first`..`last` are its own sequence numbers."""
+
+    router: str
+    epoch: int
+    first: int
+    last: int
+    events: list[UsageRecorded]

@@ -1,0 +1,33 @@
+"""The hot-path HTTP client: pooled keep-alive HTTP/1.1 over TCP, TLS or a Unix socket. See README.md."""
+
+from aibridge_common.transport.connection import Connection as Response
+from aibridge_common.transport.errors import (
+    BodyCut,
+    ConnectFailed,
+    ConnectionDropped,
+    ConnectTimeout,
+    HeadersTimeout,
+    IdleTimeout,
+    ProtocolViolation,
+    Sent,
+    TransportError,
+)
+from aibridge_common.transport.origin import Origin, Proxy
+from aibridge_common.transport.pool import Pool, Timers
+
+__all__ = [
+    "BodyCut",
+    "ConnectFailed",
+    "ConnectTimeout",
+    "ConnectionDropped",
+    "HeadersTimeout",
+    "IdleTimeout",
+    "Origin",
+    "Pool",
+    "ProtocolViolation",
+    "Proxy",
+    "Response",
+    "Sent",
+    "Timers",
+    "TransportError",
+]

@@ -1,0 +1,63 @@
+"""Errors of the internal APIs as RFC 9457 problem documents."""
+
+from litestar.exceptions import HTTPException, NotAuthorizedException, ValidationException
+from litestar.plugins.problem_details import (
+    ProblemDetailsConfig,
+    ProblemDetailsException,
+    ProblemDetailsPlugin,
+)
+
+from aibridge_common.errors import AIBridgeError
+
+
+def problem_details() -> ProblemDetailsPlugin:
+    """The plugin that renders every error of an internal API."""
+    return ProblemDetailsPlugin(
+        ProblemDetailsConfig(
+            exception_to_problem_detail_map={
+                AIBridgeError: _from_ours,
+                ValidationException: _from_validation,
+                NotAuthorizedException: _from_http,
+                HTTPException: _from_http,
+            }
+        )
+    )
+
+
+def _from_ours(error: AIBridgeError) -> ProblemDetailsException:
+    extra = {"code": error.code}
+    if error.param is not None:
+        extra["param"] = error.param
+    headers = {"retry-after": str(error.retry_after_s)} if error.retry_after_s is not None else None
+    return ProblemDetailsException(
+        detail=error.message,
+        status_code=error.status,
+        title=error.code.replace("_", " ").capitalize(),
+        type_=f"urn:aibridge:problem:{error.code}",
+        extra=extra,
+        headers=headers,
+    )
+
+
+def _from_validation(error: ValidationException) -> ProblemDetailsException:
+    fields = error.extra if isinstance(error.extra, list) else []
+    first = fields[0] if fields and isinstance(fields[0], dict) else {}
+    extra: dict[str, object] = {"code": "invalid_request", "errors": fields}
+    if first.get("key"):
+        extra["param"] = first["key"]
+    return ProblemDetailsException(
+        detail=str(first.get("message") or error.detail),
+        status_code=400,
+        title="Invalid request",
+        type_="urn:aibridge:problem:invalid_request",
+        extra=extra,
+    )
+
+
+def _from_http(error: HTTPException) -> ProblemDetailsException:
+    return ProblemDetailsException(
+        detail=error.detail,
+        status_code=error.status_code,
+        title=error.detail,
+        headers=dict(error.headers) if error.headers else None,
+    )

@@ -1,0 +1,44 @@
+"""The key API for the other services."""
+
+from uuid import UUID
+
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from aibridge_auth.api_keys.service import ApiKeys
+from aibridge_common.contracts.auth import (
+    CreateKey,
+    IssuedKey,
+    KeySummary,
+    KeyVerdict,
+    VerifyKey,
+)
+
+
+class ApiKeyController(Controller):
+    """Issue, verify, list and revoke API keys."""
+
+    path, tags = "/v1/keys", ["keys"]
+
+    @post("/verify", operation_id="VerifyKey", status_code=200)
+    async def verify(self, data: JSONBody[VerifyKey], keys: NamedDependency[ApiKeys]) -> KeyVerdict:
+        """Whose key this is; no facts means it must be refused."""
+        return await keys.verify(data.key)
+
+    @post(operation_id="CreateKey")
+    async def create(self, data: JSONBody[CreateKey], keys: NamedDependency[ApiKeys]) -> IssuedKey:
+        """A new key; the answer is the only time it is shown."""
+        return await keys.issue(data.account_id, data.name)
+
+    @get(operation_id="ListKeys")
+    async def list_keys(
+        self, account_id: FromQuery[UUID], keys: NamedDependency[ApiKeys]
+    ) -> list[KeySummary]:
+        """The account's keys, newest first, revoked ones included."""
+        return await keys.list(account_id)
+
+    @post("/{key_id:uuid}/revoke", operation_id="RevokeKey", status_code=204)
+    async def revoke(self, key_id: FromPath[UUID], keys: NamedDependency[ApiKeys]) -> None:
+        """End a key within a second everywhere. Safe to repeat."""
+        await keys.revoke(key_id)

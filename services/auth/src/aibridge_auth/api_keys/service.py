@@ -1,0 +1,73 @@
+"""Issue, verify and revoke keys."""
+
+from uuid import UUID
+
+import msgspec
+
+from aibridge_auth.api_keys import store
+from aibridge_auth.crypto import key_format
+from aibridge_auth.crypto.pepper import KeyHasher
+from aibridge_common.bus.nats import Bus, BusUnavailable
+from aibridge_common.contracts.auth import IssuedKey, KeySummary, KeyVerdict
+from aibridge_common.db.engine import Database, transaction
+from aibridge_common.errors import InvalidRequest, NotFound
+from aibridge_common.events.keys import REVOKED_SUBJECT, KeyRevoked
+from aibridge_common.ids import uuid7
+from aibridge_common.telemetry.log import get_logger
+
+
+class ApiKeys:
+    """The key operations. One transaction each; notices go out after the commit."""
+
+    def __init__(self, database: Database, hasher: KeyHasher, bus: Bus | None) -> None:
+        self._database = database
+        self._hasher = hasher
+        self._bus = bus
+        self._log = get_logger()
+
+    async def issue(self, account_id: UUID, name: str, key: str | None = None) -> IssuedKey:
+        """A new key for an account. Raises `NotFound` for an unknown account, `InvalidRequest` for a bad name."""
+        name = name.strip()
+        if not 1 <= len(name) <= 100:
+            raise InvalidRequest("a key's name has 1 to 100 characters", param="name")
+        key = key or key_format.new_key()
+        key_id = uuid7()
+        async with transaction(self._database) as tx:
+            added = await store.add_key(
+                tx,
+                key_id=key_id,
+                account_id=account_id,
+                name=name,
+                digest=self._hasher.digest(key),
+                hint=key_format.hint(key),
+            )
+        if not added:
+            raise NotFound("there is no such account", param="account_id")
+        return IssuedKey(key_id=key_id, key=key)
+
+    async def verify(self, key: str) -> KeyVerdict:
+        """Whether `key` may be used now; a malformed one costs no query."""
+        if not key_format.is_well_formed(key):
+            return KeyVerdict(reason="malformed")
+        async with transaction(self._database) as tx:
+            return await store.verdict_on(tx, self._hasher.digest(key))
+
+    async def list(self, account_id: UUID) -> list[KeySummary]:
+        """The account's keys, newest first."""
+        async with transaction(self._database) as tx:
+            return await store.list_keys(tx, account_id)
+
+    async def revoke(self, key_id: UUID) -> None:
+        """End a key and tell the gateways. A lost notice is noticed at the next heartbeat. Raises `NotFound`."""
+        async with transaction(self._database) as tx:
+            revoked = await store.revoke_key(tx, key_id)
+        if revoked is None:
+            raise NotFound("there is no such key", param="key_id")
+        account_id, sequence = revoked
+        notice = KeyRevoked(sequence=sequence, account_id=account_id, key_id=key_id)
+        if self._bus is None:
+            return
+        try:
+            await self._bus.publish(REVOKED_SUBJECT, msgspec.json.encode(notice))
+        except BusUnavailable:
+            self._log.warning("keys.revocation_not_pushed", key_id=str(key_id))

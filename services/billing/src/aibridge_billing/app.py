@@ -1,0 +1,69 @@
+"""The composition root of billing."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+from litestar import Litestar, Router
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+
+from aibridge_billing.leases.controllers import LeaseController
+from aibridge_billing.leases.sweeper import run_sweeper
+from aibridge_billing.metering.consumer import UsageConsumer, usage_stream
+from aibridge_billing.metering.controllers import MeteringController
+from aibridge_billing.metering.settlement import Settlement
+from aibridge_billing.pricing.book import PriceBook
+from aibridge_billing.pricing.controllers import RateCardController
+from aibridge_billing.settings import Settings
+from aibridge_common.bus.nats import Bus
+from aibridge_common.db.engine import answers, open_database
+from aibridge_common.settings import parse_tokens
+from aibridge_common.web.guard import ServiceGuard
+from aibridge_common.web.health import health_routes
+from aibridge_common.web.problems import problem_details
+
+SCHEMA = "billing"
+
+
+def create_app(settings: Settings) -> Litestar:
+    """Billing's API and, in the same process, the consumer that settles usage."""
+    database = open_database(settings.database_url.reveal(), SCHEMA)
+    buses: list[Bus] = []
+
+    async def database_ready() -> bool:
+        return await answers(database)
+
+    async def bus_ready() -> bool:
+        return bool(buses) and buses[0].connected
+
+    @asynccontextmanager
+    async def running(_app: Litestar) -> AsyncGenerator[None]:
+        bus = await Bus.connect(settings.nats_url.reveal(), "billing")
+        buses.append(bus)
+        await bus.ensure_stream(usage_stream(settings.stream_replicas))
+        consumer = UsageConsumer(bus, Settlement(database, PriceBook(database)))
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(consumer.run)
+                tasks.start_soon(run_sweeper, database)
+                yield
+                tasks.cancel_scope.cancel()
+        finally:
+            await bus.close()
+            await database.dispose()
+
+    guard = ServiceGuard(parse_tokens(settings.service_tokens))
+    api = Router(
+        "/",
+        route_handlers=[RateCardController, LeaseController, MeteringController],
+        guards=[guard],
+    )
+    return Litestar(
+        [api, *health_routes({"database": database_ready, "bus": bus_ready})],
+        dependencies={"database": Provide(lambda: database, sync_to_thread=False)},
+        plugins=[problem_details()],
+        lifespan=[running],
+        openapi_config=OpenAPIConfig(title="AI-Bridge billing", version="1"),
+        logging_config=None,
+    )

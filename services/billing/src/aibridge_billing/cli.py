@@ -1,0 +1,86 @@
+"""`aibridge-billing`: serve, migrate, seed, audit."""
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from uuid import UUID
+
+from aibridge_billing.app import SCHEMA, create_app
+from aibridge_billing.ledger.audit import violations
+from aibridge_billing.seed import seed_catalog, seed_demo_account
+from aibridge_billing.settings import PREFIX, Settings
+from aibridge_common.bus.nats import Bus
+from aibridge_common.catalog import load_catalog
+from aibridge_common.db.engine import Database, open_database, transaction
+from aibridge_common.db.migrate import migrate
+from aibridge_common.errors import AIBridgeError
+from aibridge_common.events.changes import PRICES_CHANGED_SUBJECT
+from aibridge_common.settings import load
+from aibridge_common.telemetry.log import configure
+from aibridge_common.usage import MICROTOKENS_PER_TOKEN
+from aibridge_common.web.serve import Listen, serve, tune_garbage_collection
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def main() -> None:
+    """Parse the command line and run one command."""
+    parser = argparse.ArgumentParser(prog="aibridge-billing", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="serve the API and settle usage")
+    commands.add_parser("migrate", help="bring the schema to the newest version")
+    seed = commands.add_parser("seed", help="take prices and products from a catalogue file")
+    seed.add_argument("--catalog", type=Path, required=True)
+    seed.add_argument("--demo-account", type=UUID, help="give this account one paid demo order")
+    commands.add_parser("audit", help="check every invariant of the ledger")
+    arguments = parser.parse_args()
+    try:
+        settings = load(Settings, os.environ, PREFIX)
+        configure("billing", settings.log_level)
+        sys.exit(_run(arguments, settings))
+    except (AIBridgeError, ValueError) as error:
+        sys.exit(f"aibridge-billing: {error}")
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> int:
+    if arguments.command == "serve":
+        app = create_app(settings)
+        tune_garbage_collection()
+        serve(app, Listen.parse(settings.listen), drain_s=30)
+        return 0
+    if arguments.command == "migrate":
+        print(migrate(settings.database_url.reveal(), SCHEMA, MIGRATIONS))
+        return 0
+    command = _seed if arguments.command == "seed" else _audit
+    return asyncio.run(command(arguments, settings))
+
+
+async def _seed(arguments: argparse.Namespace, settings: Settings) -> int:
+    catalog = load_catalog(arguments.catalog)
+    database = open_database(settings.database_url.reveal(), SCHEMA)
+    try:
+        await seed_catalog(database, catalog)
+        if arguments.demo_account is not None:
+            balance = await seed_demo_account(database, catalog, arguments.demo_account)
+            print(f'{{"demo_balance_tokens": "{balance // MICROTOKENS_PER_TOKEN}"}}')
+    finally:
+        await database.dispose()
+    bus = await Bus.connect(settings.nats_url.reveal(), "billing-seed")
+    await bus.publish(PRICES_CHANGED_SUBJECT, b"")
+    await bus.close()
+    return 0
+
+
+async def _audit(_arguments: argparse.Namespace, settings: Settings) -> int:
+    database: Database = open_database(settings.database_url.reveal(), SCHEMA)
+    try:
+        async with transaction(database) as tx:
+            found = await violations(tx)
+    finally:
+        await database.dispose()
+    for violation in found:
+        print(f"{violation.what}: {violation.id}")
+    print(f"{len(found)} violations")
+    return 1 if found else 0

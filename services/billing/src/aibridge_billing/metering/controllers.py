@@ -1,0 +1,50 @@
+"""Balance and usage of an account."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
+
+from aibridge_billing.ledger.accounts import account_state
+from aibridge_billing.metering.queries import usage_page
+from aibridge_common.contracts.billing import Balance, UsagePage
+from aibridge_common.db.engine import Database, transaction
+from aibridge_common.usage import MICROTOKENS_PER_TOKEN
+
+
+class MeteringController(Controller):
+    """What an account has and what it used."""
+
+    path, tags = "/v1", ["metering"]
+
+    @get("/balance", operation_id="GetBalance")
+    async def balance(
+        self, database: NamedDependency[Database], account_id: FromQuery[UUID]
+    ) -> Balance:
+        """An account's tokens now; running requests are reserved."""
+        async with transaction(database) as tx:
+            state = await account_state(tx, account_id)
+        whole, rest = divmod(state.spendable_microtokens, MICROTOKENS_PER_TOKEN)
+        return Balance(
+            account_id=account_id,
+            posted_microtokens=str(state.posted_microtokens),
+            reserved_microtokens=str(state.reserved_microtokens),
+            spendable_microtokens=str(state.spendable_microtokens),
+            debt_microtokens=str(state.debt_microtokens),
+            spent_microtokens=str(state.spent_microtokens),
+            spendable_tokens=f"{whole}.{rest:06d}".rstrip("0").rstrip("."),
+        )
+
+    @get("/usage", operation_id="ListUsage")
+    async def usage(
+        self,
+        database: NamedDependency[Database],
+        account_id: FromQuery[UUID],
+        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
+        cursor: FromQuery[str | None] = None,
+    ) -> UsagePage:
+        """Charged exchanges, newest first."""
+        async with transaction(database) as tx:
+            return await usage_page(tx, account_id, limit, cursor)
