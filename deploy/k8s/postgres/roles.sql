@@ -1,0 +1,15 @@
+-- One role per service, owner of its own schema and of nothing else: billing's tables do not exist for auth.
+-- Run once, as the owner of the database and connected to it, with the three passwords in the environment:
+--   psql --set ON_ERROR_STOP=1 --file roles.sql
+\getenv auth_password AUTH_DB_PASSWORD
+\getenv router_password ROUTER_DB_PASSWORD
+\getenv billing_password BILLING_DB_PASSWORD
+
+CREATE ROLE auth LOGIN PASSWORD :'auth_password';
+CREATE ROLE router LOGIN PASSWORD :'router_password';
+CREATE ROLE billing LOGIN PASSWORD :'billing_password';
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
+-- CREATE, because each service's first migration makes its schema.
+GRANT CONNECT, CREATE ON DATABASE :"DBNAME" TO auth, router, billing;
