@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from bench.cpu import cpu_between_ns, read_cpu_ns
+from bench.processes import process_tree
 from bench.sample import Load
 from bench.scenarios import Scenario
 from bench.targets.target import Endpoint, Target
@@ -67,6 +68,8 @@ class Generator:
             result = process.stdout.read()
         if process.returncode != 0:
             raise LoadError(f"{target.name}, {scenario.name}: {''.join(complaints)}")
+        if not all(process_tree(pid) for pid in pids):
+            raise LoadError(f"{target.name}, {scenario.name}: a process of the target has ended")
         load = msgspec.json.decode(result, type=Load)
         return Measurement(load=load, cpu_ns=cpu_between_ns(*readings) if pids else None)
 
