@@ -1,2 +1,2 @@
-class StartFailed(Exception):  # noqa: N818 - reads as the sentence it is
+class StartFailed(Exception):
     """The stack cannot run; the message says why and what to do, in words for the terminal."""

@@ -15,17 +15,19 @@ class Guardian:
     """A small process that ends the watched process groups if this process dies, even by SIGKILL.
 
     The write end of its pipe is not inheritable, so no child can keep it open after us.
-    `also_open` is a descriptor the guardian shall hold as long as it lives (a lock).
+    `lock` is a descriptor it keeps open as long as it lives; `sign_of_life` a file it then removes.
     """
 
-    def __init__(self, *, also_open: int | None = None) -> None:
-        self._also_open = also_open
+    def __init__(self, *, lock: int | None = None, sign_of_life: Path | None = None) -> None:
+        self._lock = lock
+        self._sign_of_life = sign_of_life
 
     def __enter__(self) -> Self:
         read_end, self._write_end = os.pipe()
-        keep = (read_end,) if self._also_open is None else (read_end, self._also_open)
+        keep = (read_end,) if self._lock is None else (read_end, self._lock)
+        files = () if self._sign_of_life is None else (str(self._sign_of_life),)
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_PROGRAM), str(read_end)],
+            [sys.executable, "-I", "-S", str(_PROGRAM), str(read_end), *files],
             pass_fds=keep,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # or it would keep the terminal's pipe open after us

@@ -1,11 +1,13 @@
-"""Ends the supervisor's children when it dies. Run by path: `python -I -S guardian_program.py FD`.
+"""Ends the supervisor's children when it dies. Run by path: `guardian_program.py FD [FILE]`.
 
 FD is the read end of a pipe whose only write end the supervisor holds, so end-of-file means: the
 supervisor is gone, however that happened. Before that it writes one line per event:
-`+ GROUP SIGNAL` when a process group starts, `- GROUP` when it has ended. Only the standard
+`+ GROUP SIGNAL` when a process group starts, `- GROUP` when it has ended. FILE says that all is
+well; it is removed first. Only the standard
 library and nothing of ours: this has to start in milliseconds.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -52,7 +54,11 @@ def main() -> None:
     """Outlive whatever is sent to the whole session; only the end of the supervisor ends this."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    end(read_groups(int(sys.argv[1])))
+    groups = read_groups(int(sys.argv[1]))
+    for file in sys.argv[2:]:
+        with contextlib.suppress(OSError):
+            os.unlink(file)  # noqa: PTH108 - pathlib would triple the start-up
+    end(groups)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from aibridge_devstack.child import Child
 from aibridge_devstack.echo import Echo
@@ -13,13 +14,14 @@ from aibridge_devstack.failure import StartFailed
 from aibridge_devstack.guardian import Guardian
 from aibridge_devstack.service import Job, Service
 from aibridge_devstack.spawn import lines, signal_group, spawn
+from aibridge_devstack.together import together
 
 
 class Supervisor:
     """An async context: leaving it stops every child, the last added first.
 
     `on_restart` is called after a crashed child has been started again (its process id is new).
-    `lock` is a descriptor the guardian keeps open until everything has ended.
+    `lock` and `sign_of_life` are for the guardian: see there.
     """
 
     def __init__(
@@ -27,11 +29,12 @@ class Supervisor:
         *,
         echo: Echo,
         lock: int | None = None,
-        on_restart: Callable[[Child], None] = lambda _: None,
+        sign_of_life: Path | None = None,
+        on_restart: Callable[["Supervisor", Child], None] | None = None,
     ) -> None:
         self.children: dict[str, Child] = {}
         self._echo = echo
-        self._guardian = Guardian(also_open=lock)
+        self._guardian = Guardian(lock=lock, sign_of_life=sign_of_life)
         self._on_restart = on_restart
 
     async def __aenter__(self) -> Self:
@@ -100,20 +103,11 @@ class Supervisor:
             service,
             guardian=self._guardian,
             echo=self._echo,
-            restarted=lambda: self._on_restart(child),
+            restarted=lambda: self._restarted(child),
         )
         self.children[service.name] = child
         return child
 
-
-async def together(*steps: Coroutine[Any, Any, object]) -> None:
-    """Run them at the same time; the first failure ends the others and is the one raised."""
-    failure: StartFailed | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            for step in steps:
-                group.create_task(step)
-    except* StartFailed as failures:
-        failure = next(f for f in failures.exceptions if isinstance(f, StartFailed))
-    if failure is not None:
-        raise failure
+    def _restarted(self, child: Child) -> None:
+        if self._on_restart is not None:
+            self._on_restart(self, child)

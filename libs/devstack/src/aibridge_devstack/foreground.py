@@ -1,0 +1,62 @@
+"""A supervisor in the foreground: it runs until a signal, and a second signal is final."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable
+
+from aibridge_devstack.supervisor import Supervisor
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+KILLED_EXIT_CODE = 130
+
+
+async def foreground(
+    supervisor: Supervisor,
+    start: Callable[[Supervisor], Awaitable[None]],
+    *,
+    on_stop: Callable[[], None],
+) -> int:
+    """The exit code: 0 after a clean stop, 1 if a child had to be killed, 130 after a second signal.
+
+    `start` brings the children up and is cancelled by a signal that comes too early; what it raises
+    is raised here after everything has been stopped. `on_stop` is called before anything is stopped.
+    """
+    stop = asyncio.Event()
+    impatient = asyncio.Event()
+
+    def signalled() -> None:
+        if stop.is_set():
+            impatient.set()
+            supervisor.kill()
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, signalled)
+    try:
+        async with supervisor:
+            try:
+                await _until(stop, start(supervisor))
+                await stop.wait()
+            finally:
+                on_stop()
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+    if impatient.is_set():
+        return KILLED_EXIT_CODE
+    return 0 if supervisor.stopped_in_time else 1
+
+
+async def _until(stop: asyncio.Event, work: Awaitable[None]) -> None:
+    """Let the work finish unless the event comes first."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        working.cancel()  # does nothing to finished work
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+    finally:
+        stopping.cancel()

@@ -1,0 +1,54 @@
+"""The one screen at the end of a start."""
+
+import json
+from collections.abc import Sequence
+
+from aibridge_devstack.prepared import Prepared
+from aibridge_devstack.record import DevRecord
+from aibridge_devstack.vendors import Vendor
+
+
+def screen(
+    record: DevRecord,
+    *,
+    prepared: Prepared,
+    vendors: Sequence[Vendor],
+    model: str,
+    took_s: float,
+) -> str:
+    """For a terminal of 80 columns, except where copying matters more."""
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello!"}]})
+    return "\n".join(
+        [
+            "",
+            f"AI-Bridge runs at {record.base_url}   (ready in {took_s:.1f} s)",
+            "",
+            f"  Administrator   {record.admin_email}",
+            f"  Password        {record.admin_password}",
+            f"  Demo key        {record.demo_key}",
+            f"  Demo balance    {_grouped(prepared.demo_balance_tokens)} tokens when it was seeded",
+            "",
+            "  Vendors",
+            *(f"    {vendor.name:<14}{_who_answers(vendor)}" for vendor in vendors),
+            "",
+            "  Try it",
+            f"    curl {record.base_url}/v1/chat/completions \\",
+            f"      -H 'authorization: Bearer {record.demo_key}' \\",
+            "      -H 'content-type: application/json' \\",
+            f"      -d '{body}'",
+            "",
+            "Ctrl-C stops everything; the data stays.",
+            "",
+        ]
+    )
+
+
+def _who_answers(vendor: Vendor) -> str:
+    if vendor.real:
+        return "real"
+    return f"stand-in (set {' or '.join(vendor.variables)} for the real one)"
+
+
+def _grouped(tokens: str) -> str:
+    whole, point, fraction = tokens.partition(".")
+    return f"{int(whole):,}{point}{fraction}" if whole.isdecimal() else tokens
