@@ -1,0 +1,1 @@
+"""The stand-in Anthropic: Messages, token counting and models."""

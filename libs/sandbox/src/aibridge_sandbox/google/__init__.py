@@ -1,0 +1,1 @@
+"""The stand-in Google: Gemini generateContent in its three forms."""

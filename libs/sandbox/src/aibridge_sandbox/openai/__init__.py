@@ -1,0 +1,1 @@
+"""The stand-in OpenAI: Chat Completions, Responses, embeddings and models."""

@@ -1,0 +1,1 @@
+"""Chat Completions, also behind the other vendors' own compatibility endpoints."""

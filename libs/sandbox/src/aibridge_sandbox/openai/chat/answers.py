@@ -1,0 +1,43 @@
+"""What whole answers and streams of Chat Completions have in common."""
+
+from typing import Any
+
+from aibridge_sandbox.reply.answer import Answer, Decline, Invoke
+from aibridge_sandbox.tokens import split_tokens
+
+_FINISH = {
+    "end": "stop",
+    "tool": "tool_calls",
+    "length": "length",
+    "sequence": "stop",
+    "refusal": "stop",
+}
+
+
+def finish_reason(answer: Answer) -> str:
+    return answer.stop_word or _FINISH[answer.stop]
+
+
+def refusal_text(answer: Answer) -> str | None:
+    declined = [block.text for block in answer.blocks if isinstance(block, Decline)]
+    return declined[0] if declined else None
+
+
+def call_id(mint: str, choice: int, number: int) -> str:
+    return f"call_{mint[:20]}{choice:02d}{number:02d}"
+
+
+def tool_call(call: Invoke, identity: str, *, arguments: str | None = None) -> dict[str, Any]:
+    text = call.arguments if arguments is None else arguments
+    if call.kind == "custom":
+        return {"id": identity, "type": "custom", "custom": {"name": call.name, "input": text}}
+    function = {"name": call.name, "arguments": text}
+    return {"id": identity, "type": "function", "function": function}
+
+
+def logprobs_of(text: str) -> dict[str, Any]:
+    tokens = [
+        {"token": token, "logprob": -0.01, "bytes": list(token.encode()), "top_logprobs": []}
+        for token in split_tokens(text)
+    ]
+    return {"content": tokens, "refusal": None}

@@ -1,0 +1,36 @@
+"""Reads JSON that may have any shape: the wrong shape reads as empty, never as an exception."""
+
+from typing import Any
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def as_str(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def as_int(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def as_number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def dicts(value: Any) -> list[dict[str, Any]]:
+    """The maps in a list; everything else is skipped."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
+
+
+def text_of(content: Any, *, kinds: tuple[str, ...] = ("text",)) -> str:
+    """The text of a string or of a list of typed parts."""
+    if isinstance(content, str):
+        return content
+    parts = [as_str(part.get("text")) for part in dicts(content) if part.get("type") in kinds]
+    return "\n".join(part for part in parts if part)

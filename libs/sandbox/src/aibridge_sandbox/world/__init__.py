@@ -1,0 +1,1 @@
+"""What outlives one request: models, rules, prefixes, seals, the log of the truth."""
