@@ -33,6 +33,7 @@ def main() -> None:
     ]
     for problem in problems:
         sys.stdout.write(f"  {problem}\n")
+    sys.stdout.write(f"{len(problems)} problems\n")
     sys.exit(1 if problems else 0)
 
 

@@ -25,7 +25,7 @@ def compose_problems(compose: Document, env_example: str) -> Iterator[str]:
         variable
         for service in services.values()
         for value in service.get("environment", {}).values()
-        for variable in _REQUIRED.findall(value)
+        for variable in _REQUIRED.findall(str(value))
     }
     offered = set(re.findall(r"^([A-Z_]+)=$", env_example, re.MULTILINE))
     for variable in sorted(needed ^ offered):
@@ -38,7 +38,7 @@ def _service_problems(name: str, services: Document) -> Iterator[str]:
         if upstream not in services:
             yield f"waits for {upstream}, which does not exist"
     for variable, value in service.get("environment", {}).items():
-        if _SECRET.search(variable) and not _REQUIRED.search(value):
+        if _SECRET.search(variable) and not _REQUIRED.search(str(value)):
             yield f"{variable} does not come from .env, with a refusal when it is missing there"
 
 

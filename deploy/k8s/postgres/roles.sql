@@ -5,11 +5,11 @@
 \getenv router_password ROUTER_DB_PASSWORD
 \getenv billing_password BILLING_DB_PASSWORD
 
-CREATE ROLE auth LOGIN PASSWORD :'auth_password';
-CREATE ROLE router LOGIN PASSWORD :'router_password';
-CREATE ROLE billing LOGIN PASSWORD :'billing_password';
+CREATE ROLE aibridge_auth LOGIN PASSWORD :'auth_password';
+CREATE ROLE aibridge_router LOGIN PASSWORD :'router_password';
+CREATE ROLE aibridge_billing LOGIN PASSWORD :'billing_password';
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
 -- CREATE, because each service's first migration makes its schema.
-GRANT CONNECT, CREATE ON DATABASE :"DBNAME" TO auth, router, billing;
+GRANT CONNECT, CREATE ON DATABASE :"DBNAME" TO aibridge_auth, aibridge_router, aibridge_billing;
