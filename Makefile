@@ -7,9 +7,12 @@ STAMP := .venv/.synced
 MEMBERS := libs/common libs/sandbox services/auth services/billing services/gateway services/router libs/devstack
 BIN := .venv/bin
 ARGS ?=
+ENGINE ?= $(shell command -v docker || command -v podman)
+IMAGES := $(wildcard services/*/Dockerfile libs/*/Dockerfile)
+TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test lint format types imports check lock bench k8s-check clean
+.PHONY: help install dev demo test lint format types imports check lock bench image k8s-check clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -57,6 +60,14 @@ lock: | $(UV) ## Resolve the dependencies anew into requirements.lock.
 	  --group pyproject.toml:dev $(MEMBERS:%=%/pyproject.toml) \
 	  $(foreach m,$(MEMBERS),--no-emit-package aibridge-$(notdir $(m))) -o $(LOCK)
 	@! grep -nE 'https?://|^-' $(LOCK)
+
+image: ## Build every image (ENGINE=docker or podman, TAG=dev, ARGS for the build).
+	@test -n "$(ENGINE)" || { echo "image needs docker or podman on the PATH"; exit 1; }
+	@set -e; for file in $(IMAGES); do name=aibridge-$$(basename $$(dirname $$file)); \
+	  echo "building $$name:$(TAG)"; $(ENGINE) build -q -f $$file -t $$name:$(TAG) $(ARGS) .; done
+
+k8s-check: $(STAMP) ## Check manifests, compose file and Dockerfiles without a cluster.
+	@$(BIN)/python -m deploy.check
 
 clean: ## Remove the environment and the development data.
 	@rm -rf .venv .tools .aibridge .bench
