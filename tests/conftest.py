@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from aibridge_devstack.record import DevRecord
+
 from .fixtures.backends import choose_backend, open_backend
 from .fixtures.databases import create_database, drop_database
 from .fixtures.infra import Infra
+from .fixtures.product import product
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +44,10 @@ def database(infra: Infra, portal: BlockingPortal) -> Iterator[str]:
     url = portal.call(create_database, infra.database_url)
     yield url
     portal.call(drop_database, infra.database_url, url)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevRecord]:
+    """The running product, as `aibridge-dev up` records it; its end must be clean."""
+    with product(tmp_path_factory.mktemp("stack")) as record:
+        yield record

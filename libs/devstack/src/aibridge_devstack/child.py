@@ -12,7 +12,7 @@ from aibridge_devstack.echo import Echo
 from aibridge_devstack.failure import StartFailed
 from aibridge_devstack.guardian import Guardian
 from aibridge_devstack.service import Service
-from aibridge_devstack.spawn import lines, signal_group, spawn
+from aibridge_devstack.spawn import signal_group, spawn
 
 BACK_OFF_FIRST_S = 0.2
 BACK_OFF_MAX_S = 5.0
@@ -107,15 +107,13 @@ class Child:
             pause_s = min(pause_s * 2, BACK_OFF_MAX_S)
 
     async def _run_once(self) -> int:
-        process = self._process = await spawn(self.service, guardian=self._guardian)
+        spawned = await spawn(self.service, guardian=self._guardian)
+        process = self._process = spawned.process
         if self._stopping.is_set():  # told to stop while it was being started
             self._signal()
         elif self.crashes:
             self._restarted()
-        async for line in lines(process):
-            self._line(line)
-        code = await process.wait()
-        signal_group(process.pid, signal.SIGKILL)  # what a crashed leader left behind
+        code = await spawned.run(self._line)
         self._guardian.forget(process.pid)
         return code
 

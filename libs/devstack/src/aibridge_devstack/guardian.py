@@ -18,7 +18,14 @@ class Guardian:
     `lock` is a descriptor it keeps open as long as it lives; `sign_of_life` a file it then removes.
     """
 
-    def __init__(self, *, lock: int | None = None, sign_of_life: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        lock: int | None = None,
+        sign_of_life: Path | None = None,
+        patience_s: float = 5.0,
+    ) -> None:
+        self._patience_s = patience_s
         self._lock = lock
         self._sign_of_life = sign_of_life
 
@@ -27,7 +34,15 @@ class Guardian:
         keep = (read_end,) if self._lock is None else (read_end, self._lock)
         files = () if self._sign_of_life is None else (str(self._sign_of_life),)
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_PROGRAM), str(read_end), *files],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                str(_PROGRAM),
+                str(read_end),
+                str(self._patience_s),
+                *files,
+            ],
             pass_fds=keep,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # or it would keep the terminal's pipe open after us

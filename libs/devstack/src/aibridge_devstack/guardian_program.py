@@ -1,9 +1,9 @@
-"""Ends the supervisor's children when it dies. Run by path: `guardian_program.py FD [FILE]`.
+"""Ends the supervisor's children when it dies. Run by path: `guardian_program.py FD S [FILE]`.
 
 FD is the read end of a pipe whose only write end the supervisor holds, so end-of-file means: the
 supervisor is gone, however that happened. Before that it writes one line per event:
 `+ GROUP SIGNAL` when a process group starts, `- GROUP` when it has ended. FILE says that all is
-well; it is removed first. Only the standard
+well; it is removed first. S seconds after the stop signals comes SIGKILL. Only the standard
 library and nothing of ours: this has to start in milliseconds.
 """
 
@@ -13,7 +13,6 @@ import signal
 import sys
 import time
 
-PATIENCE_S = 5.0
 POLL_S = 0.02
 
 
@@ -39,10 +38,10 @@ def send(group: int, number: int) -> bool:
     return True
 
 
-def end(groups: dict[int, int]) -> None:
+def end(groups: dict[int, int], patience_s: float) -> None:
     """Stop the last started first, wait for all together, then kill what is left."""
     alive = [group for group in reversed(groups) if send(group, groups[group])]
-    patient_until = time.monotonic() + PATIENCE_S
+    patient_until = time.monotonic() + patience_s
     while alive and time.monotonic() < patient_until:
         time.sleep(POLL_S)
         alive = [group for group in alive if send(group, 0)]
@@ -55,10 +54,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups = read_groups(int(sys.argv[1]))
-    for file in sys.argv[2:]:
+    for file in sys.argv[3:]:
         with contextlib.suppress(OSError):
             os.unlink(file)  # noqa: PTH108 - pathlib would triple the start-up
-    end(groups)
+    end(groups, float(sys.argv[2]))
 
 
 if __name__ == "__main__":

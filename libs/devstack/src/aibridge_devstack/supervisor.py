@@ -1,8 +1,6 @@
 """Runs children: all of them end before, or with, the supervisor."""
 
 import asyncio
-import contextlib
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +11,7 @@ from aibridge_devstack.echo import Echo
 from aibridge_devstack.failure import StartFailed
 from aibridge_devstack.guardian import Guardian
 from aibridge_devstack.service import Job, Service
-from aibridge_devstack.spawn import lines, signal_group, spawn
+from aibridge_devstack.spawn import spawn
 from aibridge_devstack.together import together
 
 
@@ -69,20 +67,16 @@ class Supervisor:
 
     async def run(self, job: Job) -> str:
         """What it printed; `StartFailed` with that if it fails or takes too long."""
-        process = await spawn(job, guardian=self._guardian)
+        spawned = await spawn(job, guardian=self._guardian)
         said: list[str] = []
-        code = None
-        with contextlib.suppress(TimeoutError):
-            try:
-                async with asyncio.timeout(job.timeout_s):
-                    async for line in lines(process):
-                        said.append(line)  # noqa: PERF401 - what was said is kept when the time is up
-                    code = await process.wait()
-            finally:
-                signal_group(process.pid, signal.SIGKILL)
-                said += [line async for line in lines(process)]
-                await process.wait()
-                self._guardian.forget(process.pid)
+        code: int | None = None
+        try:
+            async with asyncio.timeout(job.timeout_s):
+                code = await spawned.run(said.append)
+        except TimeoutError:
+            pass  # code None says it
+        finally:
+            self._guardian.forget(spawned.process.pid)
         if code == 0:
             return "\n".join(said)
         how = f"took more than {job.timeout_s:g} s" if code is None else f"failed with code {code}"
