@@ -96,13 +96,23 @@ def render(surface: Surface, error: AIBridgeError, request_id: str | None = None
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
     if request_id is not None:
-        headers.append((b"x-aibridge-request-id", request_id.encode()))
+        headers += request_id_headers(request_id)
     if error.status == 426:
         headers.append((b"upgrade", b"HTTP/1.1"))
         headers.append((b"connection", b"Upgrade"))
     body = json.encode(_document(surface, row, status, error, request_id))
     headers.append((b"content-length", b"%d" % len(body)))
     return Rendering(status=status, headers=headers, body=body)
+
+
+def request_id_headers(request_id: str) -> list[tuple[bytes, bytes]]:
+    """The request id under our own name and under those that Anthropic's and OpenAI's clients print."""
+    value = request_id.encode()
+    return [
+        (b"x-aibridge-request-id", value),
+        (b"request-id", value),
+        (b"x-request-id", value),
+    ]
 
 
 def stream_event(surface: Surface, error: AIBridgeError, request_id: str | None = None) -> bytes:

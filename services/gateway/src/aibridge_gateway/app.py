@@ -1,0 +1,77 @@
+"""The composition root of the gateway."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, asgi
+from litestar.types import Receive, Scope, Send
+
+from aibridge_common.bus.nats import Bus
+from aibridge_common.clients.auth import AuthClient
+from aibridge_common.clients.billing import BillingClient
+from aibridge_common.clock import SystemClock
+from aibridge_common.dialect import EXACT, NATIVE_PREFIX
+from aibridge_common.errors import AIBridgeError
+from aibridge_common.transport import Origin, Pool
+from aibridge_common.web.health import health_routes
+from aibridge_common.web.problems import problem_details
+from aibridge_gateway.edge.account import account_routes, public_error
+from aibridge_gateway.edge.forward import Forwarder
+from aibridge_gateway.edge.keyring import Keyring
+from aibridge_gateway.edge.relay import Relay
+from aibridge_gateway.settings import Settings
+
+
+class Running:
+    """What exists only while the service runs."""
+
+    def __init__(self) -> None:
+        self.bus: Bus | None = None
+        self.relay: Relay | None = None
+
+
+def create_app(settings: Settings) -> Litestar:
+    """The public data plane."""
+    auth = AuthClient(settings.auth_url, settings.service_token)
+    billing = BillingClient(settings.billing_url, settings.service_token)
+    keyring = Keyring(auth, SystemClock())
+    router, prefix = Origin.parse(settings.router_url)
+    state = Running()
+
+    async def relay(scope: Scope, receive: Receive, send: Send) -> None:
+        assert state.relay is not None, "the server serves only after start-up"
+        await state.relay(scope, receive, send)
+
+    async def bus_ready() -> bool:
+        return state.bus is not None and state.bus.connected
+
+    @asynccontextmanager
+    async def running(_app: Litestar) -> AsyncGenerator[None]:
+        bus = state.bus = await Bus.connect(settings.nats_url.reveal(), "gateway")
+        await keyring.listen(bus)
+        pool = Pool(router)
+        state.relay = Relay(keyring, Forwarder(pool, prefix), settings.service_token)
+        try:
+            yield
+        finally:
+            pool.close()
+            await bus.close()
+            await auth.close()
+            await billing.close()
+
+    return Litestar(
+        [
+            asgi([path for path in EXACT if not path.endswith("/models")], copy_scope=False)(relay),
+            *(
+                asgi(prefix, is_mount=True, copy_scope=False)(relay)
+                for prefix in (NATIVE_PREFIX, "/v1/models", "/v1beta/models")
+            ),
+            *account_routes(keyring, billing),
+            *health_routes({"bus": bus_ready}),
+        ],
+        exception_handlers={AIBridgeError: public_error},
+        plugins=[problem_details()],
+        lifespan=[running],
+        openapi_config=None,
+        logging_config=None,
+    )

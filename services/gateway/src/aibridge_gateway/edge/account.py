@@ -1,0 +1,58 @@
+"""What a key's owner may ask about the account: balance and usage, by API."""
+
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromQuery
+
+from aibridge_common import envelopes
+from aibridge_common.clients.billing import BillingClient
+from aibridge_common.contracts.billing import Balance, UsagePage
+from aibridge_common.dialect import Surface
+from aibridge_common.errors import AIBridgeError
+from aibridge_gateway.edge.credentials import find_key
+from aibridge_gateway.edge.keyring import Keyring
+
+
+def account_routes(keyring: Keyring, billing: BillingClient) -> list[HTTPRouteHandler]:
+    """`GET /v1/balance` and `GET /v1/usage` for whoever holds a live key."""
+
+    async def account_of(request: Request[None, None, State]) -> UUID:
+        facts = await keyring.facts(
+            find_key(request.scope["headers"], request.scope["query_string"])
+        )
+        return facts.account_id
+
+    @get("/v1/balance", operation_id="MyBalance")
+    async def balance(request: Request[None, None, State]) -> Balance:
+        """The tokens of the key's account."""
+        return await billing.balance(await account_of(request))
+
+    @get("/v1/usage", operation_id="MyUsage")
+    async def usage(
+        request: Request[None, None, State],
+        limit: FromQuery[int] = 100,
+        cursor: FromQuery[str | None] = None,
+    ) -> UsagePage:
+        """Charged exchanges of the key's account, newest first."""
+        return await billing.usage(await account_of(request), limit=limit, cursor=cursor)
+
+    return [balance, usage]
+
+
+def public_error(_request: Request[None, None, State], error: AIBridgeError) -> Response[object]:
+    """Errors of these routes look like those of the routes beside them."""
+    rendering = envelopes.render(Surface.OPENAI, error)
+    return Response(
+        msgspec.Raw(rendering.body),
+        status_code=rendering.status,
+        headers={
+            name.decode(): value.decode()
+            for name, value in rendering.headers
+            if name not in {b"content-type", b"content-length"}
+        },
+        media_type="application/json",
+    )

@@ -1,0 +1,114 @@
+"""Verified keys, so that a request costs no call to auth. Pure: it takes the time and what it is told.
+
+A verdict is believed for 30 s, or 5 s while auth's heartbeat is missing. A revocation drops the key at once, and is
+remembered a while so that an answer that was already on its way cannot bring the key back.
+"""
+
+import hashlib
+from uuid import UUID
+
+from msgspec import Struct
+
+from aibridge_common.contracts.auth import KeyFacts, KeyVerdict
+
+LIVE_TTL_S = 30.0
+REFUSED_TTL_S = 5.0
+CUT_OFF_TTL_S = 5.0
+HEARTBEAT_MISSED_S = 12.0
+ENTRIES_MAX = 100_000
+REVOKED_REMEMBERED_S = 60.0
+
+
+class Entry(Struct, kw_only=True):
+    """A verdict and when it was asked for."""
+
+    verdict: KeyVerdict
+    asked_at_s: float
+
+
+class KeyCache:
+    """Verdicts by the digest of the whole key."""
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, Entry] = {}
+        self._by_key_id: dict[UUID, bytes] = {}
+        self._revoked: dict[UUID, float] = {}
+        self._heartbeat_at_s = float("-inf")
+        self._sequence: int | None = None
+
+    @staticmethod
+    def digest(key: str) -> bytes:
+        """What a key is looked up by."""
+        return hashlib.sha256(key.encode()).digest()
+
+    def get(self, now_s: float, digest: bytes) -> KeyVerdict | None:
+        """The verdict if one may still be believed."""
+        entry = self._entries.get(digest)
+        if entry is None:
+            return None
+        if now_s - entry.asked_at_s > self._ttl_s(now_s, entry.verdict):
+            self._forget(digest)
+            return None
+        return entry.verdict
+
+    def put(self, asked_at_s: float, digest: bytes, verdict: KeyVerdict) -> KeyVerdict:
+        """Note a verdict that was asked for at `asked_at_s`; returns the one to act on."""
+        facts = verdict.facts
+        if facts is not None and self._was_revoked(asked_at_s, facts):
+            verdict, facts = KeyVerdict(reason="revoked"), None
+        while len(self._entries) >= ENTRIES_MAX:
+            self._forget(next(iter(self._entries)))
+        self._entries[digest] = Entry(verdict=verdict, asked_at_s=asked_at_s)
+        if facts is not None:
+            self._by_key_id[facts.key_id] = digest
+        return verdict
+
+    def revoked(self, now_s: float, sequence: int, account_id: UUID, key_id: UUID | None) -> None:
+        """Auth says that a key, or every key of an account, ended."""
+        if self._sequence is not None and sequence > self._sequence + 1:
+            self.clear()  # another revocation was missed: believe nothing
+        self._sequence = max(self._sequence or 0, sequence)
+        self._revoked = {
+            known: at for known, at in self._revoked.items() if at + REVOKED_REMEMBERED_S > now_s
+        }
+        self._revoked[key_id or account_id] = now_s
+        if key_id is not None:
+            digest = self._by_key_id.get(key_id)
+            if digest is not None:
+                self._forget(digest)
+            return
+        for digest, entry in list(self._entries.items()):
+            if entry.verdict.facts is not None and entry.verdict.facts.account_id == account_id:
+                self._forget(digest)
+
+    def heartbeat(self, now_s: float, sequence: int) -> None:
+        """Auth lives and its newest revocation is `sequence`; a gap means that one was missed."""
+        self._heartbeat_at_s = now_s
+        if self._sequence is not None and sequence > self._sequence:
+            self.clear()
+        self._sequence = max(self._sequence or 0, sequence)
+
+    def clear(self) -> None:
+        """Believe nothing that was said before."""
+        self._entries.clear()
+        self._by_key_id.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _ttl_s(self, now_s: float, verdict: KeyVerdict) -> float:
+        if verdict.facts is None:
+            return REFUSED_TTL_S
+        cut_off = now_s - self._heartbeat_at_s > HEARTBEAT_MISSED_S
+        return CUT_OFF_TTL_S if cut_off else LIVE_TTL_S
+
+    def _was_revoked(self, asked_at_s: float, facts: KeyFacts) -> bool:
+        return any(
+            self._revoked.get(name, float("-inf")) >= asked_at_s
+            for name in (facts.key_id, facts.account_id)
+        )
+
+    def _forget(self, digest: bytes) -> None:
+        entry = self._entries.pop(digest, None)
+        if entry is not None and entry.verdict.facts is not None:
+            self._by_key_id.pop(entry.verdict.facts.key_id, None)

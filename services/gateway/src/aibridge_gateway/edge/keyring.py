@@ -1,0 +1,84 @@
+"""From a key to the account behind it: the cache, and auth where the cache does not know."""
+
+import asyncio
+
+import msgspec
+
+from aibridge_common.bus.nats import Bus
+from aibridge_common.clients.auth import AuthClient
+from aibridge_common.clock import Clock
+from aibridge_common.contracts.auth import KeyFacts, KeyVerdict
+from aibridge_common.errors import Unauthenticated
+from aibridge_common.events.keys import (
+    HEARTBEAT_SUBJECT,
+    REVOKED_SUBJECT,
+    AuthHeartbeat,
+    KeyRevoked,
+)
+from aibridge_gateway.edge.key_cache import KeyCache
+
+KEY_CHARACTERS_MAX = 256
+
+_decode_revoked = msgspec.json.Decoder(KeyRevoked).decode
+_decode_heartbeat = msgspec.json.Decoder(AuthHeartbeat).decode
+
+
+class Keyring:
+    """Verifies keys; many requests with one unknown key cost one question."""
+
+    def __init__(self, auth: AuthClient, clock: Clock) -> None:
+        self._auth = auth
+        self._clock = clock
+        self._cache = KeyCache()
+        self._asking: dict[bytes, asyncio.Future[KeyVerdict]] = {}
+
+    async def listen(self, bus: Bus) -> None:
+        """Hear of revocations from now on."""
+
+        async def on_revoked(payload: bytes) -> None:
+            event = _decode_revoked(payload)
+            self._cache.revoked(
+                self._clock.monotonic_s(), event.sequence, event.account_id, event.key_id
+            )
+
+        async def on_heartbeat(payload: bytes) -> None:
+            self._cache.heartbeat(self._clock.monotonic_s(), _decode_heartbeat(payload).sequence)
+
+        await bus.subscribe(REVOKED_SUBJECT, on_revoked)
+        await bus.subscribe(HEARTBEAT_SUBJECT, on_heartbeat)
+
+    async def facts(self, key: str | None) -> KeyFacts:
+        """Whose key this is. Raises `Unauthenticated`, or `Unavailable` when auth must be asked and is away."""
+        if not key:
+            raise Unauthenticated(
+                "no API key came with the request: send it as `Authorization: Bearer ab-…` or `x-api-key: ab-…`"
+            )
+        if not key.startswith("ab-") or len(key) > KEY_CHARACTERS_MAX:
+            raise Unauthenticated("this is not an AI-Bridge key: keys start with ab-")
+        digest = KeyCache.digest(key)
+        verdict = self._cache.get(self._clock.monotonic_s(), digest)
+        if verdict is None:
+            verdict = await self._ask_once(digest, key)
+        if verdict.facts is None:
+            raise Unauthenticated(_REASONS.get(verdict.reason, f"the {verdict.reason}"))
+        return verdict.facts
+
+    async def _ask_once(self, digest: bytes, key: str) -> KeyVerdict:
+        asking = self._asking.get(digest)
+        if asking is None:
+            asking = asyncio.ensure_future(self._ask(digest, key))
+            self._asking[digest] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(digest, None))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, digest: bytes, key: str) -> KeyVerdict:
+        asked_at_s = self._clock.monotonic_s()
+        verdict = await self._auth.verify_key(key)
+        return self._cache.put(asked_at_s, digest, verdict)
+
+
+_REASONS = {
+    "malformed": "this key has a typing mistake: its checksum does not fit",
+    "unknown": "this key is not known",
+    "revoked": "this key was revoked",
+}

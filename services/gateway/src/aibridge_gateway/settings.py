@@ -1,0 +1,22 @@
+"""What the gateway reads from its environment (`AIBRIDGE_GATEWAY_…`)."""
+
+from msgspec import Struct
+
+from aibridge_common.settings import Secret
+
+PREFIX = "AIBRIDGE_GATEWAY_"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything the gateway can be told. `router_url` may be `unix:/path`."""
+
+    nats_url: Secret
+    service_token: Secret
+    auth_url: str
+    router_url: str
+    billing_url: str
+    listen: str = "127.0.0.1:3001"
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
+    drain_s: int = 600
+    log_level: str = "info"

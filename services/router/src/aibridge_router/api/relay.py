@@ -1,0 +1,114 @@
+"""The router's data plane: raw ASGI handlers on the public paths, called by the gateway."""
+
+from litestar.types import Receive, Scope, Send
+
+from aibridge_common import envelopes
+from aibridge_common.dialect import Endpoint, Operation, Surface, find_endpoint
+from aibridge_common.errors import AIBridgeError, MethodNotAllowed, NotFound, Unavailable
+from aibridge_common.telemetry.log import get_logger
+from aibridge_common.web.client import Client
+from aibridge_common.web.guard import ServiceGuard
+from aibridge_router.api.counting import CountTokens, VendorRefused
+from aibridge_router.api.models import list_models, one_model
+from aibridge_router.catalog.refresh import CatalogRefresh
+from aibridge_router.catalog.registry import Registry
+from aibridge_router.exchange.exchange import Exchange, Services
+from aibridge_router.exchange.inbound import Inbound, read_body, read_inbound
+from aibridge_router.exchange.plan import plan_exchange
+from aibridge_router.exchange.pump import Pumps
+
+_GETS = frozenset({Operation.LIST_MODELS, Operation.GET_MODEL})
+
+
+class Relay:
+    """Serves every public path of the data plane."""
+
+    def __init__(
+        self, guard: ServiceGuard, catalog: CatalogRefresh, services: Services, pumps: Pumps
+    ) -> None:
+        self._guard = guard
+        self._catalog = catalog
+        self._services = services
+        self._pumps = pumps
+        self._count_tokens = CountTokens(services.pools)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; every error is rendered in the caller's dialect."""
+        path = scope["path"] if scope["path"].startswith("/v1") else _full_path(scope)
+        endpoint = find_endpoint(path)
+        surface = endpoint.surface if endpoint is not None else Surface.OPENAI
+        client = Client(receive, send)
+        inbound: Inbound | None = None
+        try:
+            inbound = read_inbound(scope, self._guard)
+            await self._serve(scope, endpoint, inbound, receive, client)
+        except VendorRefused as refusal:
+            await _send_json(client, refusal.body, inbound, refusal.upstream_status)
+        except AIBridgeError as error:
+            await _render(client, surface, error, inbound)
+        except Exception:  # noqa: BLE001 - the rim: whatever happens becomes an answer
+            get_logger().exception("relay.failed")
+            await _render(client, surface, AIBridgeError("something went wrong here"), inbound)
+
+    async def _serve(
+        self,
+        scope: Scope,
+        endpoint: Endpoint | None,
+        inbound: Inbound,
+        receive: Receive,
+        client: Client,
+    ) -> None:
+        if endpoint is None:
+            raise NotFound("nothing is served at this path")
+        registry = self._catalog.registry
+        if registry is None:
+            raise Unavailable("the catalogue is not loaded yet", retry_after_s=1)
+        method = scope["method"]  # pyright: ignore[reportGeneralTypeIssues]
+        if endpoint.operation in _GETS:
+            if method != "GET":
+                raise MethodNotAllowed(f"{method} is not served here")
+            return await _send_json(client, _models(endpoint, registry, inbound), inbound)
+        if method != "POST":
+            raise MethodNotAllowed(f"{method} is not served here; use POST")
+        body = await read_body(receive)
+        if endpoint.operation is Operation.COUNT_TOKENS:
+            answer = await self._count_tokens.answer(endpoint, registry, inbound, body)
+            return await _send_json(client, answer, inbound)
+        plan = plan_exchange(endpoint, registry, body, inbound.query)
+        return await self._pumps.run(Exchange(self._services, endpoint, inbound, plan, client))
+
+
+def _full_path(scope: Scope) -> str:
+    # Inside a Litestar mount `path` is cut; the raw path is what the client asked for.
+    raw = scope.get("raw_path") or scope["path"].encode()
+    return raw.split(b"?", 1)[0].decode("latin-1")
+
+
+def _models(endpoint: Endpoint, registry: Registry, inbound: Inbound) -> bytes:
+    surface = endpoint.surface
+    if surface is Surface.OPENAI and not endpoint.native:
+        named = any(name == b"anthropic-version" for name, _ in inbound.headers)
+        surface = Surface.ANTHROPIC if named else surface
+    if endpoint.operation is Operation.GET_MODEL:
+        return one_model(registry, surface, endpoint.model or "", native=endpoint.native)
+    return list_models(registry, surface, native=endpoint.native)
+
+
+async def _send_json(
+    client: Client, body: bytes, inbound: Inbound | None, status: int = 200
+) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if inbound is not None:
+        headers += envelopes.request_id_headers(inbound.public_id)
+    await client.start(status, headers)
+    await client.finish(body)
+
+
+async def _render(
+    client: Client, surface: Surface, error: AIBridgeError, inbound: Inbound | None
+) -> None:
+    if client.started:
+        return
+    rendering = envelopes.render(surface, error, inbound.public_id if inbound is not None else None)
+    await client.start(rendering.status, rendering.headers)
+    await client.finish(rendering.body)

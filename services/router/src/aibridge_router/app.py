@@ -1,0 +1,105 @@
+"""The composition root of the router."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+from litestar import Litestar, asgi
+from litestar.types import Receive, Scope, Send
+
+from aibridge_common.bus.nats import Bus
+from aibridge_common.clients.billing import BillingClient
+from aibridge_common.clock import SystemClock
+from aibridge_common.db.engine import answers, open_database
+from aibridge_common.dialect import EXACT, NATIVE_PREFIX
+from aibridge_common.settings import parse_tokens
+from aibridge_common.web.guard import ServiceGuard
+from aibridge_common.web.health import health_routes
+from aibridge_common.web.problems import problem_details
+from aibridge_router.api.relay import Relay
+from aibridge_router.catalog.refresh import CatalogRefresh
+from aibridge_router.credit.wallet import Wallets
+from aibridge_router.exchange.exchange import Services
+from aibridge_router.exchange.pump import Pumps
+from aibridge_router.settings import Settings
+from aibridge_router.spool.outbox import Outbox
+from aibridge_router.upstream.pools import Pools
+from aibridge_router.upstream.sealed import Sealer
+
+SCHEMA = "router"
+SETTLE_TIMEOUT_S = 10.0
+
+
+class Running:
+    """What exists only while the service runs."""
+
+    def __init__(self) -> None:
+        self.bus: Bus | None = None
+        self.relay: Relay | None = None
+        self.catalog: CatalogRefresh | None = None
+
+
+def create_app(settings: Settings) -> Litestar:
+    """The relay and the health routes."""
+    guard = ServiceGuard(parse_tokens(settings.service_tokens))
+    sealer = Sealer(settings.secrets_key)
+    clock = SystemClock()
+    database = open_database(settings.database_url.reveal(), SCHEMA, connections_max=4)
+    state = Running()
+
+    async def relay(scope: Scope, receive: Receive, send: Send) -> None:
+        assert state.relay is not None, "the server serves only after start-up"
+        await state.relay(scope, receive, send)
+
+    async def database_ready() -> bool:
+        return await answers(database)
+
+    async def bus_ready() -> bool:
+        return state.bus is not None and state.bus.connected
+
+    async def catalog_ready() -> bool:
+        return state.catalog is not None and state.catalog.registry is not None
+
+    @asynccontextmanager
+    async def running(_app: Litestar) -> AsyncGenerator[None]:
+        bus = state.bus = await Bus.connect(settings.nats_url.reveal(), settings.name)
+        billing = BillingClient(settings.billing_url, settings.service_token)
+        catalog = state.catalog = CatalogRefresh(database, billing, sealer, clock)
+        wallets = Wallets(billing, clock, settings.name)
+        outbox, pools, pumps = Outbox(settings.name), Pools(), Pumps()
+        services = Services(pools=pools, wallets=wallets, outbox=outbox, clock=clock)
+        state.relay = Relay(guard, catalog, services, pumps)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(catalog.run, bus)
+                tasks.start_soon(outbox.run, bus)
+                tasks.start_soon(wallets.run)
+                tasks.start_soon(pumps.watch)
+                yield
+                await pumps.drain(settings.drain_s)
+                await outbox.drain(SETTLE_TIMEOUT_S)
+                await wallets.give_all_back()
+                tasks.cancel_scope.cancel()
+        finally:
+            pools.close()
+            await billing.close()
+            await bus.close()
+            await database.dispose()
+
+    paths = [path for path in EXACT if not path.endswith("/models")]
+    return Litestar(
+        [
+            asgi(paths, copy_scope=False)(relay),
+            *(
+                asgi(prefix, is_mount=True, copy_scope=False)(relay)
+                for prefix in (NATIVE_PREFIX, "/v1/models", "/v1beta/models")
+            ),
+            *health_routes(
+                {"database": database_ready, "bus": bus_ready, "catalog": catalog_ready}
+            ),
+        ],
+        plugins=[problem_details()],
+        lifespan=[running],
+        openapi_config=None,
+        logging_config=None,
+    )

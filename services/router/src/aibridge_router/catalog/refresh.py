@@ -1,0 +1,71 @@
+"""Keeps the registry current: at start, on a notice, and now and then in case a notice was lost."""
+
+import anyio
+from sqlalchemy.exc import DBAPIError
+
+from aibridge_common.bus.nats import Bus
+from aibridge_common.clients.billing import BillingClient
+from aibridge_common.clock import Clock
+from aibridge_common.contracts.billing import RateCard
+from aibridge_common.db.engine import Database, transaction
+from aibridge_common.errors import AIBridgeError
+from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT, PRICES_CHANGED_SUBJECT
+from aibridge_common.settings import Secret
+from aibridge_common.telemetry.log import get_logger
+from aibridge_router.catalog.registry import Registry
+from aibridge_router.catalog.store import read_catalog
+from aibridge_router.upstream.sealed import Sealer
+
+EVERY_S = 30.0
+RETRY_S = 0.5
+
+
+class CatalogRefresh:
+    """Owns the current `registry`; None until the first load."""
+
+    def __init__(
+        self, database: Database, billing: BillingClient, sealer: Sealer, clock: Clock
+    ) -> None:
+        self._database = database
+        self._billing = billing
+        self._sealer = sealer
+        self._clock = clock
+        self._changed = anyio.Event()
+        self._log = get_logger()
+        self.registry: Registry | None = None
+
+    async def run(self, bus: Bus) -> None:
+        """Load, then reload for ever. A failed reload keeps what is there."""
+
+        async def on_notice(_payload: bytes) -> None:
+            self._changed.set()
+
+        await bus.subscribe(CATALOG_CHANGED_SUBJECT, on_notice)
+        await bus.subscribe(PRICES_CHANGED_SUBJECT, on_notice)
+        while True:
+            self._changed = anyio.Event()
+            pause_s = EVERY_S
+            try:
+                self.registry = await self.load()
+            except (DBAPIError, OSError, TimeoutError, AIBridgeError) as error:
+                self._log.warning("catalog.not_loaded", error=str(error))
+                pause_s = RETRY_S if self.registry is None else EVERY_S
+            with anyio.move_on_after(pause_s):
+                await self._changed.wait()
+
+    async def load(self) -> Registry:
+        """The catalogue as it is now, with today's prices."""
+        async with transaction(self._database) as tx:
+            rows = await read_catalog(tx)
+        cards = await self._billing.rate_cards()
+        keys: dict[str, list[Secret]] = {}
+        for row in rows.keys:
+            keys.setdefault(row.provider, []).append(
+                self._sealer.unseal(row.sealed, row.id, row.provider)
+            )
+        return Registry(rows.catalog.models, rows.catalog.providers, keys, self._in_force(cards))
+
+    def _in_force(self, cards: list[RateCard]) -> list[RateCard]:
+        now = self._clock.now()
+        begun = [card for card in cards if card.valid_from <= now]
+        return list({card.model: card for card in sorted(begun, key=lambda c: c.version)}.values())

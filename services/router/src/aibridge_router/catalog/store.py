@@ -1,0 +1,126 @@
+"""The catalogue's rows."""
+
+import hashlib
+from collections.abc import Callable
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import text
+
+from aibridge_common.catalog import Catalog, Chain, Model, Provider
+from aibridge_common.db.engine import Transaction
+from aibridge_common.ids import uuid7
+
+SealFunction = Callable[[str, UUID, str], bytes]
+"""Turns a key, its row and its provider into what is stored."""
+
+
+class SealedKey(Struct, frozen=True, kw_only=True):
+    """An upstream key as it is stored."""
+
+    id: UUID
+    provider: str
+    sealed: bytes
+
+
+class CatalogRows(Struct, frozen=True, kw_only=True):
+    """Everything the router needs to know to route."""
+
+    catalog: Catalog
+    keys: list[SealedKey]
+
+
+async def read_catalog(tx: Transaction) -> CatalogRows:
+    """The whole catalogue."""
+    providers = await tx.execute(text("SELECT document FROM provider ORDER BY name"))
+    models = await tx.execute(text("SELECT document FROM model ORDER BY id"))
+    chains = await tx.execute(text("SELECT model, backups FROM chain ORDER BY model"))
+    keys = await tx.execute(
+        text("SELECT id, provider, sealed FROM upstream_key WHERE active ORDER BY id")
+    )
+    return CatalogRows(
+        catalog=Catalog(
+            providers=[msgspec.convert(row.document, Provider) for row in providers],
+            models=[msgspec.convert(row.document, Model) for row in models],
+            chains=[Chain(model=row.model, backups=list(row.backups)) for row in chains],
+        ),
+        keys=[SealedKey(id=row.id, provider=row.provider, sealed=row.sealed) for row in keys],
+    )
+
+
+async def replace_catalog(tx: Transaction, catalog: Catalog) -> None:
+    """Make the rows say what `catalog` says; keys stay as they are, except those of removed providers."""
+    await tx.execute(text("DELETE FROM chain"))
+    await tx.execute(
+        text("DELETE FROM model WHERE NOT id = ANY(:ids)"),
+        {"ids": [model.id for model in catalog.models]},
+    )
+    names = [provider.name for provider in catalog.providers]
+    await tx.execute(text("DELETE FROM model WHERE NOT provider = ANY(:names)"), {"names": names})
+    await tx.execute(
+        text("DELETE FROM upstream_key WHERE NOT provider = ANY(:names)"), {"names": names}
+    )
+    await tx.execute(text("DELETE FROM provider WHERE NOT name = ANY(:names)"), {"names": names})
+    for provider in catalog.providers:
+        await tx.execute(
+            text(
+                "INSERT INTO provider (name, document) VALUES (:name, CAST(:document AS jsonb))"
+                " ON CONFLICT (name) DO UPDATE SET document = excluded.document"
+            ),
+            {"name": provider.name, "document": _without_keys(provider)},
+        )
+    for model in catalog.models:
+        await tx.execute(
+            text(
+                "INSERT INTO model (id, provider, document) VALUES (:id, :provider, CAST(:document AS jsonb))"
+                " ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, document = excluded.document"
+            ),
+            {
+                "id": model.id,
+                "provider": model.provider,
+                "document": msgspec.json.encode(model).decode(),
+            },
+        )
+    for chain in catalog.chains:
+        await tx.execute(
+            text("INSERT INTO chain (model, backups) VALUES (:model, :backups)"),
+            {"model": chain.model, "backups": chain.backups},
+        )
+
+
+async def replace_keys(
+    tx: Transaction, provider: str, keys: list[str], seal_with: SealFunction
+) -> None:
+    """Make these the provider's keys; one that is there already is kept as it is."""
+    prints = [_fingerprint(provider, key) for key in keys]
+    await tx.execute(
+        text(
+            "DELETE FROM upstream_key WHERE provider = :provider AND NOT fingerprint = ANY(:prints)"
+        ),
+        {"provider": provider, "prints": prints},
+    )
+    for key, fingerprint in zip(keys, prints, strict=True):
+        key_id = uuid7()
+        await tx.execute(
+            text(
+                "INSERT INTO upstream_key (id, provider, sealed, fingerprint, hint)"
+                " VALUES (:id, :provider, :sealed, :fingerprint, :hint) ON CONFLICT DO NOTHING"
+            ),
+            {
+                "id": key_id,
+                "provider": provider,
+                "sealed": seal_with(key, key_id, provider),
+                "fingerprint": fingerprint,
+                "hint": f"…{key[-4:]}",
+            },
+        )
+
+
+def _fingerprint(provider: str, key: str) -> bytes:
+    # Slow on purpose, since a table of plain digests of vendor keys would be a list of guesses to check.
+    return hashlib.scrypt(key.encode(), salt=provider.encode(), n=2**12, r=8, p=1, dklen=16)
+
+
+def _without_keys(provider: Provider) -> str:
+    return msgspec.json.encode(msgspec.structs.replace(provider, keys=[])).decode()

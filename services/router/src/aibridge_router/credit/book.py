@@ -1,0 +1,118 @@
+"""The leases this worker holds: a pure account book. Requests are admitted from it without asking anyone.
+
+For every open lease: what billing has set aside >= charges billing has not seen yet + holds of running requests + free.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+EXPIRY_MARGIN_S = 2.0
+"""Admission ends this long before the lease does, counted from when the lease was asked for."""
+
+UNSEEN_S = 5.0
+"""How long a charge is kept covered after the bus took it: billing settles within that, normally in milliseconds."""
+
+
+class HeldLease(Struct, kw_only=True):
+    """A slice of balance and what is left of it."""
+
+    lease_id: UUID
+    account_id: UUID
+    granted_microtokens: int
+    expires_at_s: float
+    free_microtokens: int
+    in_flight_microtokens: int = 0
+    unseen: deque[tuple[float, int]] = msgspec.field(default_factory=deque[tuple[float, int]])
+    returned: bool = False
+
+    def forget_seen(self, now_s: float) -> None:
+        """Drop the charges that billing has settled by now."""
+        unseen = self.unseen
+        while unseen and unseen[0][0] + UNSEEN_S <= now_s:
+            unseen.popleft()
+
+    def keep_microtokens(self, now_s: float) -> int:
+        """What must stay set aside if the rest is given back now."""
+        self.forget_seen(now_s)
+        return self.in_flight_microtokens + sum(amount for _, amount in self.unseen)
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    """A part of a lease that one running request may spend."""
+
+    lease: HeldLease
+    amount_microtokens: int
+
+    @property
+    def lease_id(self) -> UUID:
+        """The lease that pays."""
+        return self.lease.lease_id
+
+
+class LeaseBook:
+    """Pure: takes the time and what happened, keeps the sums."""
+
+    def __init__(self) -> None:
+        self._by_account: dict[UUID, list[HeldLease]] = {}
+
+    def add(self, lease: HeldLease) -> None:
+        """Note a granted lease."""
+        self._by_account.setdefault(lease.account_id, []).append(lease)
+
+    def admit(self, now_s: float, account_id: UUID, amount_microtokens: int) -> Hold | None:
+        """Take `amount_microtokens` from a live lease of the account; None when no single one has that much."""
+        for lease in self._by_account.get(account_id, ()):
+            if lease.expires_at_s > now_s and lease.free_microtokens >= amount_microtokens:
+                lease.free_microtokens -= amount_microtokens
+                lease.in_flight_microtokens += amount_microtokens
+                return Hold(lease=lease, amount_microtokens=amount_microtokens)
+        return None
+
+    def finish(self, now_s: float, hold: Hold, charge_microtokens: int) -> None:
+        """The request ended: what it did not cost is free again. A charge above the hold eats what is free."""
+        lease = hold.lease
+        lease.in_flight_microtokens -= hold.amount_microtokens
+        lease.free_microtokens = max(
+            0, lease.free_microtokens + hold.amount_microtokens - charge_microtokens
+        )
+        if charge_microtokens:
+            lease.forget_seen(now_s)
+            lease.unseen.append((now_s, charge_microtokens))
+
+    def runs_low(self, now_s: float, account_id: UUID, amount_microtokens: int) -> bool:
+        """Whether the account should get a new lease before the next requests need it."""
+        leases = [
+            lease for lease in self._by_account.get(account_id, ()) if lease.expires_at_s > now_s
+        ]
+        free = sum(lease.free_microtokens for lease in leases)
+        granted = sum(lease.granted_microtokens for lease in leases)
+        return free < 2 * amount_microtokens or 2 * free < granted
+
+    def next_lease_microtokens(self, now_s: float, account_id: UUID, amount: int) -> int:
+        """How much to ask for: several requests' worth, twice the last grant when that ran out early."""
+        leases = self._by_account.get(account_id, ())
+        last = leases[-1] if leases else None
+        grow = 2 * last.granted_microtokens if last is not None and last.expires_at_s > now_s else 0
+        return max(8 * amount, min(grow, 512 * amount))
+
+    def expired(self, now_s: float) -> Iterator[tuple[HeldLease, int]]:
+        """Leases that admit no more, with what each must still keep."""
+        for leases in self._by_account.values():
+            for lease in leases:
+                if lease.expires_at_s <= now_s:
+                    yield lease, lease.keep_microtokens(now_s)
+
+    def all(self) -> list[HeldLease]:
+        """Every lease that is not closed."""
+        return [lease for leases in self._by_account.values() for lease in leases]
+
+    def close(self, lease: HeldLease) -> None:
+        """Forget a lease that was given back whole."""
+        leases = self._by_account[lease.account_id]
+        leases.remove(lease)
+        if not leases:
+            del self._by_account[lease.account_id]

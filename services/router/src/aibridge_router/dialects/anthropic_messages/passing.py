@@ -1,0 +1,70 @@
+"""Messages answers that pass through: usage comes at the start and, cumulative, near the end."""
+
+import re
+
+import msgspec
+from msgspec import Struct
+
+from aibridge_common.usage import Usage
+from aibridge_router.dialects.anthropic_messages.usage import MessagesUsage
+from aibridge_router.dialects.tap import StreamTap
+from aibridge_router.sse import payloads
+
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_END = re.compile(rb'"type"\s*:\s*"message_stop"')
+_ERROR = re.compile(rb"^event:\s*error", re.MULTILINE)
+
+
+class _Answer(Struct, frozen=True):
+    usage: MessagesUsage | None = None
+
+
+class _Event(Struct, frozen=True):
+    type: str
+    message: _Answer | None = None
+    usage: MessagesUsage | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
+def answer_usage(body: bytes) -> Usage | None:
+    """The usage of a whole answer, None where it says none. Raises `msgspec.DecodeError` for what is no answer."""
+    usage = _decode_answer(body).usage
+    return usage.to_usage() if usage is not None else None
+
+
+class MessagesTap(StreamTap):
+    """Passes events on and merges their usage."""
+
+    delta_mark = b"event: content_block_delta"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said = MessagesUsage()
+
+    def _pass_on(self, frames: bytes) -> bytes:
+        if not self.started:
+            for payload in payloads(frames):
+                _decode_event(payload)
+                self.started = True
+                break
+        if _USAGE.search(frames) is not None:
+            for payload in payloads(frames):
+                if _USAGE.search(payload) is not None:
+                    self._read_usage(payload)
+        if _END.search(frames) is not None:
+            self.terminal = True
+        elif _ERROR.search(frames) is not None:
+            self.failed = True
+        return frames
+
+    def _read_usage(self, payload: bytes) -> None:
+        event = _decode_event(payload)
+        said = event.message.usage if event.message is not None else event.usage
+        if said is None:
+            return
+        self._said = self._said.merged(said)
+        self.usage = self._said.to_usage()
+        self.usage_is_final = event.type == "message_delta"

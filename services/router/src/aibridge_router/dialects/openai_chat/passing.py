@@ -1,0 +1,82 @@
+"""Chat answers that pass through: usage, and the two things we change (`provider` in, an unasked usage chunk out)."""
+
+import re
+
+import msgspec
+from msgspec import Struct
+
+from aibridge_common.usage import Usage
+from aibridge_router.dialects.openai_chat.usage import ChatUsage
+from aibridge_router.dialects.splice import name_provider
+from aibridge_router.dialects.tap import StreamTap
+from aibridge_router.sse import payloads
+
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_ERROR = re.compile(rb'^data:\s*\{\s*"error"', re.MULTILINE)
+
+
+class _Answer(Struct, frozen=True):
+    usage: ChatUsage | None = None
+
+
+class _Chunk(Struct, frozen=True):
+    usage: ChatUsage | None = None
+    choices: list[msgspec.Raw] | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+
+
+def answer_usage(body: bytes) -> Usage | None:
+    """The usage of a whole answer, None where it says none. Raises `msgspec.DecodeError` for what is no answer."""
+    usage = _decode_answer(body).usage
+    return usage.to_usage() if usage is not None else None
+
+
+class ChatTap(StreamTap):
+    """Passes chunks on; reads the usage chunk and hides it from a client that did not ask for it."""
+
+    delta_mark = b'"delta":{'
+
+    def __init__(self, *, provider: str | None, hide_usage: bool) -> None:
+        super().__init__()
+        self._provider = provider
+        self._hide_usage = hide_usage
+
+    def _pass_on(self, frames: bytes) -> bytes:
+        if not self.started:
+            frames = self._first(frames)
+        if _USAGE.search(frames) is not None:
+            frames = self._read_usage(frames)
+        if b"[DONE]" in frames:
+            self.terminal = self.terminal or b"data: [DONE]" in frames or b"data:[DONE]" in frames
+        elif _ERROR.search(frames) is not None:
+            self.failed = True
+        return frames
+
+    def _first(self, frames: bytes) -> bytes:
+        for payload in payloads(frames):
+            if payload != b"[DONE]":
+                msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+            self.started = True
+            if self._provider is not None and not payload.startswith(b'{"error"'):
+                return frames.replace(payload, name_provider(payload, self._provider), 1)
+            break
+        return frames
+
+    def _read_usage(self, frames: bytes) -> bytes:
+        kept: list[bytes] = []
+        for frame in frames.replace(b"\r\n", b"\n").split(b"\n\n"):
+            hide = False
+            for payload in payloads(frame):
+                if _USAGE.search(payload) is None:
+                    continue
+                chunk = _decode_chunk(payload)
+                if chunk.usage is not None:
+                    self.usage = chunk.usage.to_usage()
+                    self.usage_is_final = True
+                    hide = self._hide_usage and not chunk.choices
+            if not hide:
+                kept.append(frame)
+        return b"\n\n".join(kept) if self._hide_usage else frames

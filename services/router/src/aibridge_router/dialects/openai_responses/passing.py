@@ -1,0 +1,63 @@
+"""Responses answers that pass through: only their terminal event carries usage."""
+
+import re
+
+import msgspec
+from msgspec import Struct
+
+from aibridge_common.usage import Usage
+from aibridge_router.dialects.openai_responses.usage import ResponsesUsage
+from aibridge_router.dialects.tap import StreamTap
+from aibridge_router.sse import payloads
+
+_TERMINAL = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed)"')
+_ERROR = re.compile(rb'"type"\s*:\s*"error"')
+
+
+class _Answer(Struct, frozen=True):
+    usage: ResponsesUsage | None = None
+
+
+class _Event(Struct, frozen=True):
+    type: str = ""
+    response: _Answer | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
+def answer_usage(body: bytes) -> Usage | None:
+    """The usage of a whole answer, None where it says none. Raises `msgspec.DecodeError` for what is no answer."""
+    usage = _decode_answer(body).usage
+    return usage.to_usage() if usage is not None else None
+
+
+class ResponsesTap(StreamTap):
+    """Passes events on and reads the usage of the last one."""
+
+    delta_mark = b'.delta","'
+
+    def _pass_on(self, frames: bytes) -> bytes:
+        if not self.started:
+            for payload in payloads(frames):
+                _decode_event(payload)
+                self.started = True
+                break
+        if _TERMINAL.search(frames) is not None:
+            for payload in payloads(frames):
+                if _TERMINAL.search(payload) is not None:
+                    self._read_terminal(payload)
+        elif _ERROR.search(frames) is not None:
+            self.failed = True
+        return frames
+
+    def _read_terminal(self, payload: bytes) -> None:
+        event = _decode_event(payload)
+        if not event.type.startswith("response."):
+            return
+        self.terminal = True
+        self.failed = event.type == "response.failed"
+        if event.response is not None and event.response.usage is not None:
+            self.usage = event.response.usage.to_usage()
+            self.usage_is_final = True

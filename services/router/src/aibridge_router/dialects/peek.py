@@ -1,0 +1,167 @@
+"""The few fields of a request that routing and holding need; everything else is skipped, not decoded."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from aibridge_common.dialect import Dialect
+from aibridge_common.errors import InvalidRequest
+from aibridge_router.dialects.body import nested_too_deep, repeats_top_level
+
+Count = Annotated[int, Meta(ge=1, le=100_000_000)]
+Choices = Annotated[int, Meta(ge=1, le=8)]
+ModelName = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """What a request asks for, whatever its dialect.
+
+    `usage_asked` is False where an OpenAI Chat stream did not ask for its usage; we then ask and hide the answer.
+    """
+
+    model: str
+    stream: bool = False
+    output_tokens_max: int | None = None
+    choices: int = 1
+    usage_asked: bool = True
+    has_stream_options: bool = False
+
+
+class _StreamOptions(Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class _Chat(Struct, frozen=True):
+    model: ModelName
+    stream: bool | None = None
+    max_completion_tokens: Count | None = None
+    max_tokens: Count | None = None
+    n: Choices | None = None
+    stream_options: _StreamOptions | None = None
+
+
+class _Responses(Struct, frozen=True):
+    model: ModelName
+    stream: bool | None = None
+    max_output_tokens: Count | None = None
+    background: bool | None = None
+
+
+class _Messages(Struct, frozen=True):
+    model: ModelName
+    stream: bool | None = None
+    max_tokens: Count | None = None
+
+
+class _GenerationConfig(Struct, frozen=True, rename="camel"):
+    max_output_tokens: Count | None = None
+    candidate_count: Choices | None = None
+
+
+class _Gemini(Struct, frozen=True, rename="camel"):
+    generation_config: _GenerationConfig | None = None
+
+
+class _Any(Struct, frozen=True):
+    model: ModelName
+    stream: bool | None = None
+
+
+_decode_chat = msgspec.json.Decoder(_Chat).decode
+_decode_responses = msgspec.json.Decoder(_Responses).decode
+_decode_messages = msgspec.json.Decoder(_Messages).decode
+_decode_gemini = msgspec.json.Decoder(_Gemini).decode
+_decode_any = msgspec.json.Decoder(_Any).decode
+
+
+def _peek_chat(body: bytes) -> Head:
+    head = _decode_chat(body)
+    options = head.stream_options
+    return Head(
+        model=head.model,
+        stream=bool(head.stream),
+        output_tokens_max=head.max_completion_tokens or head.max_tokens,
+        choices=head.n or 1,
+        usage_asked=not head.stream or bool(options and options.include_usage),
+        has_stream_options=options is not None,
+    )
+
+
+def _peek_responses(body: bytes) -> Head:
+    head = _decode_responses(body)
+    if head.background:
+        raise InvalidRequest("background responses are not served here", param="background")
+    return Head(
+        model=head.model, stream=bool(head.stream), output_tokens_max=head.max_output_tokens
+    )
+
+
+def _peek_messages(body: bytes) -> Head:
+    head = _decode_messages(body)
+    return Head(model=head.model, stream=bool(head.stream), output_tokens_max=head.max_tokens)
+
+
+def _peek_any(body: bytes) -> Head:
+    head = _decode_any(body)
+    return Head(model=head.model, stream=bool(head.stream))
+
+
+_PEEKS: dict[Dialect | None, Callable[[bytes], Head]] = {
+    Dialect.OPENAI_CHAT: _peek_chat,
+    Dialect.OPENAI_RESPONSES: _peek_responses,
+    Dialect.ANTHROPIC_MESSAGES: _peek_messages,
+    None: _peek_any,
+}
+
+
+def peek(dialect: Dialect | None, body: bytes) -> Head:
+    """Read the head of a request. Raises `InvalidRequest` naming the field that is wrong."""
+    _check(body)
+    try:
+        head = _PEEKS[dialect](body)
+    except msgspec.DecodeError as error:
+        raise _invalid(error) from None
+    except RecursionError:
+        raise InvalidRequest("the body nests too deep") from None
+    if repeats_top_level(body, b"model"):
+        raise InvalidRequest("model is given twice", param="model")
+    return head
+
+
+def peek_gemini(body: bytes, model: str, *, stream: bool) -> Head:
+    """The same for Gemini, whose path names the model. Raises `InvalidRequest`."""
+    _check(body)
+    try:
+        config = _decode_gemini(body).generation_config or _GenerationConfig()
+    except msgspec.DecodeError as error:
+        raise _invalid(error) from None
+    except RecursionError:
+        raise InvalidRequest("the body nests too deep") from None
+    return Head(
+        model=model,
+        stream=stream,
+        output_tokens_max=config.max_output_tokens,
+        choices=config.candidate_count or 1,
+    )
+
+
+def _check(body: bytes) -> None:
+    if not body:
+        raise InvalidRequest("the body is empty; a JSON object is expected")
+    if nested_too_deep(body):
+        raise InvalidRequest("the body nests deeper than 64 levels")
+
+
+def _invalid(error: msgspec.DecodeError) -> InvalidRequest:
+    """Turns msgspec's `… - at `$.field`` into a message with the field apart."""
+    text = str(error)
+    message, separator, place = text.partition(" - at `$")
+    if not isinstance(error, msgspec.ValidationError):
+        return InvalidRequest(f"the body is not valid JSON: {text}")
+    if separator:
+        param = place.rstrip("`").lstrip(".") or None
+        return InvalidRequest(f"{param or 'the body'}: {message}", param=param)
+    missing = text.partition("missing required field `")[2].rstrip("`")
+    return InvalidRequest(f"{missing}: Field required" if missing else text, param=missing or None)

@@ -1,0 +1,41 @@
+"""Which code speaks which dialect."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from aibridge_common.dialect import Dialect
+from aibridge_common.usage import Usage
+from aibridge_router.dialects.anthropic_messages import passing as messages
+from aibridge_router.dialects.gemini_generate import passing as gemini
+from aibridge_router.dialects.openai_chat import passing as chat
+from aibridge_router.dialects.openai_responses import passing as responses
+from aibridge_router.dialects.tap import StreamTap
+
+
+class Passing(Struct, frozen=True, kw_only=True):
+    """How a dialect's answers pass through."""
+
+    answer_usage: Callable[[bytes], Usage | None]
+    tap: Callable[[str | None, bool], StreamTap]
+    """Takes the provider to name in the answer, and whether usage must be hidden."""
+
+
+PASSING: dict[Dialect, Passing] = {
+    Dialect.OPENAI_CHAT: Passing(
+        answer_usage=chat.answer_usage,
+        tap=lambda provider, hide: chat.ChatTap(provider=provider, hide_usage=hide),
+    ),
+    Dialect.OPENAI_RESPONSES: Passing(
+        answer_usage=responses.answer_usage,
+        tap=lambda _provider, _hide: responses.ResponsesTap(),
+    ),
+    Dialect.ANTHROPIC_MESSAGES: Passing(
+        answer_usage=messages.answer_usage,
+        tap=lambda _provider, _hide: messages.MessagesTap(),
+    ),
+    Dialect.GEMINI_GENERATE: Passing(
+        answer_usage=gemini.answer_usage,
+        tap=lambda _provider, _hide: gemini.GeminiTap(),
+    ),
+}

@@ -1,0 +1,44 @@
+"""The few changes we make to a request that is otherwise passed on as it came."""
+
+import re
+
+import msgspec
+
+from aibridge_router.dialects.peek import Head
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_INCLUDE_USAGE = b'"stream_options":{"include_usage":true},'
+_OPENING = re.compile(rb"\s*\{")
+
+
+def rename_model(body: bytes, model: str) -> bytes:
+    """`body` with its top-level `model` replaced; nested bytes stay as they came."""
+    members = _decode_members(body)
+    members["model"] = msgspec.Raw(msgspec.json.encode(model))
+    return msgspec.json.encode(members)
+
+
+def ask_for_usage(body: bytes, head: Head) -> bytes:
+    """`body` with `stream_options.include_usage` on, whatever the client said about it."""
+    if not head.has_stream_options:
+        opening = _OPENING.match(body)
+        if opening is not None:
+            return body[: opening.end()] + _INCLUDE_USAGE + body[opening.end() :]
+    members = _decode_members(body)
+    options = msgspec.json.decode(
+        members.get("stream_options", b"null"), type=dict[str, msgspec.Raw] | None
+    )
+    options = options or {}
+    options["include_usage"] = msgspec.Raw(b"true")
+    members["stream_options"] = msgspec.Raw(msgspec.json.encode(options))
+    return msgspec.json.encode(members)
+
+
+def name_provider(document: bytes, provider: str) -> bytes:
+    """A JSON object with `provider` as its first member (the guide promises it on chat answers)."""
+    opening = _OPENING.match(document)
+    if opening is None:
+        return document
+    rest = document[opening.end() :]
+    comma = b"" if rest.lstrip().startswith(b"}") else b","
+    return b'{"provider":' + msgspec.json.encode(provider) + comma + rest

@@ -1,0 +1,78 @@
+"""What the gateway tells the router about a request, in headers that clients cannot set: the edge strips them."""
+
+from uuid import UUID
+
+from litestar.types import Receive, Scope
+from msgspec import Struct
+
+from aibridge_common.errors import InvalidRequest, PayloadTooLarge, Unauthenticated
+from aibridge_common.ids import public_request_id
+from aibridge_common.internal import ACCOUNT, BODY_BYTES_MAX, KEY, REQUEST_ID
+from aibridge_common.web.guard import ServiceGuard
+
+
+class Inbound(Struct, frozen=True, kw_only=True):
+    """An authenticated request; `headers` are the client's that passed the edge."""
+
+    request_id: UUID
+    account_id: UUID
+    key_id: UUID | None
+    headers: list[tuple[bytes, bytes]]
+    query: bytes
+
+    @property
+    def public_id(self) -> str:
+        """The request id as the customer sees it."""
+        return public_request_id(self.request_id)
+
+
+def read_inbound(scope: Scope, guard: ServiceGuard) -> Inbound:
+    """Check who calls and for whom. Raises `Unauthenticated` or `InvalidRequest`."""
+    caller = request = account = key = None
+    headers: list[tuple[bytes, bytes]] = []
+    for header in scope["headers"]:
+        name = header[0]
+        if name == b"authorization":
+            caller = guard.caller(header[1])
+        elif name == REQUEST_ID:
+            request = header[1]
+        elif name == ACCOUNT:
+            account = header[1]
+        elif name == KEY:
+            key = header[1]
+        else:
+            headers.append(header)
+    if caller is None:
+        raise Unauthenticated("a service token is needed")
+    try:
+        return Inbound(
+            request_id=UUID(bytes=bytes.fromhex((request or b"").decode())),
+            account_id=UUID(bytes=bytes.fromhex((account or b"").decode())),
+            key_id=UUID(bytes=bytes.fromhex(key.decode())) if key else None,
+            headers=headers,
+            query=scope["query_string"],
+        )
+    except ValueError:
+        raise InvalidRequest("the internal request or account id is malformed") from None
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body. Raises `PayloadTooLarge`, and `InvalidRequest` when the caller left before its end."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise InvalidRequest("the caller left before the end of the body")
+    body = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    parts = [body]
+    total = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest("the caller left before the end of the body")
+        part = message.get("body", b"")
+        total += len(part)
+        if total > BODY_BYTES_MAX:
+            raise PayloadTooLarge(f"the body exceeds {BODY_BYTES_MAX // 2**20} MiB")
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,108 @@
+"""From a request to what is sent: where, which path, which bytes, and how the answer is treated."""
+
+from msgspec import Struct
+
+from aibridge_common.dialect import Dialect, Endpoint, Operation
+from aibridge_common.errors import InvalidRequest, NotFound
+from aibridge_router.catalog.registry import Registry, Target
+from aibridge_router.dialects.peek import Head, peek, peek_gemini
+from aibridge_router.dialects.splice import ask_for_usage, rename_model
+
+METERED_PASSTHROUGH = frozenset({"/embeddings", "/completions", "/moderations"})
+"""Native OpenAI paths whose answers state their usage. What cannot be metered cannot be sold by the token."""
+
+_COMPATIBLE_DIALECTS = frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES})
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Everything decided about an exchange before anything is sent."""
+
+    head: Head
+    target: Target
+    dialect: Dialect
+    path: str
+    body: bytes
+    bearer: bool
+    name_provider: bool
+    hide_usage: bool
+
+
+def plan_exchange(endpoint: Endpoint, registry: Registry, body: bytes, query: bytes) -> Plan:
+    """Decide how to serve a request. Raises `InvalidRequest`, `ModelNotFound`, `NotFound` or `Unavailable`."""
+    dialect = endpoint.dialect
+    if dialect is Dialect.GEMINI_GENERATE:
+        head = peek_gemini(body, endpoint.model or "", stream=bool(endpoint.stream))
+    else:
+        head = peek(dialect, body)
+    if endpoint.native:
+        _refuse_foreign(registry, head)
+    if endpoint.operation is Operation.PASSTHROUGH:
+        return _plan_passthrough(endpoint, registry, head, body)
+    if dialect is None:
+        raise NotFound("nothing is served at this path")
+    target = registry.target(head.model, dialect)
+    return Plan(
+        head=head,
+        target=target,
+        dialect=dialect,
+        path=_path(target, dialect, head, query),
+        body=_spliced(body, dialect, head, target),
+        bearer=_is_compatibility(target, dialect),
+        name_provider=dialect is Dialect.OPENAI_CHAT and not endpoint.native,
+        hide_usage=not head.usage_asked,
+    )
+
+
+def _plan_passthrough(endpoint: Endpoint, registry: Registry, head: Head, body: bytes) -> Plan:
+    if endpoint.rest not in METERED_PASSTHROUGH:
+        raise NotFound(f"/v1/openai{endpoint.rest} is not served: its use cannot be metered")
+    if head.stream:
+        raise InvalidRequest("stream is not served on this path", param="stream")
+    target = registry.target(head.model, Dialect.OPENAI_CHAT)
+    chat_path = target.provider.paths[Dialect.OPENAI_CHAT]
+    if target.upstream_model != head.model:
+        body = rename_model(body, target.upstream_model)
+    return Plan(
+        head=head,
+        target=target,
+        dialect=Dialect.OPENAI_CHAT,
+        path=chat_path.removesuffix("/chat/completions") + endpoint.rest,
+        body=body,
+        bearer=True,
+        name_provider=False,
+        hide_usage=False,
+    )
+
+
+def _refuse_foreign(registry: Registry, head: Head) -> None:
+    """`/v1/openai/*` never leaves the OpenAI protocol."""
+    model = registry.find(head.model)
+    if set(registry.provider_of(model).paths) - _COMPATIBLE_DIALECTS:
+        raise InvalidRequest(
+            f"{model.id} is not an OpenAI model; use /v1/chat/completions for it", param="model"
+        )
+
+
+def _spliced(body: bytes, dialect: Dialect, head: Head, target: Target) -> bytes:
+    if dialect is not Dialect.GEMINI_GENERATE and target.upstream_model != head.model:
+        body = rename_model(body, target.upstream_model)
+    if dialect is Dialect.OPENAI_CHAT and not head.usage_asked:
+        body = ask_for_usage(body, head)
+    return body
+
+
+def _path(target: Target, dialect: Dialect, head: Head, query: bytes) -> str:
+    path = target.provider.paths[dialect]
+    if dialect is Dialect.GEMINI_GENERATE:
+        verb = "streamGenerateContent" if head.stream else "generateContent"
+        path = path.replace("{model}", target.upstream_model).replace("{verb}", verb)
+        return path + ("?alt=sse" if b"alt=sse" in query else "")
+    if dialect is Dialect.ANTHROPIC_MESSAGES and b"beta=true" in query:
+        return path + "?beta=true"
+    return path
+
+
+def _is_compatibility(target: Target, dialect: Dialect) -> bool:
+    return dialect in _COMPATIBLE_DIALECTS and bool(
+        set(target.provider.paths) - _COMPATIBLE_DIALECTS
+    )

@@ -1,0 +1,26 @@
+"""What the router reads from its environment (`AIBRIDGE_ROUTER_…`)."""
+
+from msgspec import Struct
+
+from aibridge_common.settings import Secret
+
+PREFIX = "AIBRIDGE_ROUTER_"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything the router can be told.
+
+    `secrets_key` (32 bytes in hexadecimal) seals the upstream keys at rest. `name` must be the same at every start of
+    one worker and differ between workers.
+    """
+
+    database_url: Secret
+    nats_url: Secret
+    service_tokens: Secret
+    service_token: Secret
+    billing_url: str
+    secrets_key: Secret
+    listen: str = "127.0.0.1:3003"
+    name: str = "router-0"
+    drain_s: int = 600
+    log_level: str = "info"
