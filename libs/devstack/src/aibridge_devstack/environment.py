@@ -84,4 +84,6 @@ def _settings(name: str, wiring: Wiring) -> dict[str, str]:
                 "SERVICE_TOKEN": known.router_token,
                 "BILLING_URL": at.billing_url,
                 "SECRETS_KEY": known.secrets_key,
+                # A request that still runs when we stop gets this long, less than its supervisor waits.
+                "DRAIN_S": wiring.environ.get("AIBRIDGE_ROUTER_DRAIN_S", "10"),
             }

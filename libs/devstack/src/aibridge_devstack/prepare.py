@@ -1,5 +1,6 @@
 """From empty servers to a database with a catalogue, an administrator and a funded demo account."""
 
+import contextlib
 from typing import TypeVar
 
 import asyncpg
@@ -59,23 +60,22 @@ async def _seed(supervisor: Supervisor, stack: Stack, wanted: str) -> Prepared:
 
     async def accounts() -> None:
         job = stack.seed_auth()
-        auth = _last_line(job, await supervisor.run(job), _SeededAuth)
+        auth = _answer(job, await supervisor.run(job), _SeededAuth)
         account.append(auth.demo_account_id)
         job = stack.seed_billing(auth.demo_account_id)
-        billing = _last_line(job, await supervisor.run(job), _SeededBilling)
+        billing = _answer(job, await supervisor.run(job), _SeededBilling)
         balance.append(billing.demo_balance_tokens)
 
     await together(accounts(), supervisor.run(stack.seed_router()))
     return Prepared(fingerprint=wanted, demo_account_id=account[0], demo_balance_tokens=balance[0])
 
 
-def _last_line(job: Job, output: str, kind: type[S]) -> S:
-    """Logs may come before the answer."""
-    lines = output.splitlines() or [""]
-    try:
-        return msgspec.json.decode(lines[-1], type=kind, strict=False)
-    except msgspec.MsgspecError as error:
-        raise StartFailed(f"{job.name} did not answer as agreed ({error}): {output}") from error
+def _answer(job: Job, output: str, kind: type[S]) -> S:
+    """The last line that is one; logs may come before and after it."""
+    for line in reversed(output.splitlines()):
+        with contextlib.suppress(msgspec.MsgspecError):
+            return msgspec.json.decode(line, type=kind, strict=False)
+    raise StartFailed(f"{job.name} did not answer as agreed. It said:\n{output}")
 
 
 async def _has_schemas(stack: Stack) -> bool:

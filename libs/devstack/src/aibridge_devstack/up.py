@@ -69,6 +69,7 @@ class _Run:
         self._stack = stack
         self._echo = echo
         self._progress = Progress(echo)
+        self._prepared: Prepared | None = None
         self._record: DevRecord | None = None
         self._refreshes: set[asyncio.Task[None]] = set()
 
@@ -87,20 +88,13 @@ class _Run:
                 refresh.cancel()
 
     async def _start(self, supervisor: Supervisor) -> None:
-        await self._start_servers(supervisor)
-        await self._ensure_demo_key(supervisor)
-        # The stand-ins need no database: they start while the others are being prepared.
-        prepared: list[Prepared] = []
-
-        async def database() -> None:
-            prepared.append(await prepare(supervisor, self._stack, self._progress))
-
-        await together(self._ready(supervisor, self._stack.sandbox()), database())
-        services = self._stack.services()
-        await together(*(self._ready(supervisor, service) for service in services))
+        await together(self._start_servers(supervisor), self._ensure_demo_key(supervisor))
+        # The stand-ins need no database: they start while the others wait for theirs.
+        sandbox = self._ready(supervisor, self._stack.sandbox())
+        await together(sandbox, self._start_services(supervisor))
         async with self._progress.step("a request with the demo key"):
             model = await self._check()
-        self._publish(supervisor, prepared[0], model)
+        self._publish(supervisor, model)
 
     async def _start_servers(self, supervisor: Supervisor) -> None:
         stack = self._stack
@@ -112,6 +106,11 @@ class _Run:
         servers = stack.servers()
         await together(*(self._ready(supervisor, server) for server in servers))
         await ensure_database(stack.database_url(database="postgres"), stack.roles)
+
+    async def _start_services(self, supervisor: Supervisor) -> None:
+        self._prepared = await prepare(supervisor, self._stack, self._progress)
+        services = self._stack.services()
+        await together(*(self._ready(supervisor, service) for service in services))
 
     async def _ensure_demo_key(self, supervisor: Supervisor) -> None:
         known = self._stack.credentials
@@ -140,7 +139,9 @@ class _Run:
             raise StartFailed("The gateway offers no model; does the catalogue have any?")
         return models[0].id
 
-    def _publish(self, supervisor: Supervisor, prepared: Prepared, model: str) -> None:
+    def _publish(self, supervisor: Supervisor, model: str) -> None:
+        prepared = self._prepared
+        assert prepared is not None
         stack, at, known = self._stack, self._stack.addresses, self._stack.credentials
         self._record = DevRecord(
             base_url=at.gateway_url,
