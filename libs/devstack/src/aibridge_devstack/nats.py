@@ -49,7 +49,7 @@ def _config(store: Path, *, port: int, monitor_port: int, password: str) -> byte
             "store_dir": str(store),
             "sync_interval": "always",
             "max_mem": 128 * 1024**2,
-            "max_file": 4 * 1024**3,
+            "max_file": 32 * 1024**3,  # what streams may reserve together, not what they take
         },
         "authorization": {"user": USER, "password": password},
     }
