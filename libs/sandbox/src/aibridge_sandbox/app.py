@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from litestar import Litestar, asgi
@@ -24,7 +24,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     world = build_world(settings or Settings())
 
     @asynccontextmanager
-    async def journal_file(_: Litestar) -> AsyncIterator[None]:
+    async def journal_file(_: Litestar) -> AsyncGenerator[None]:
         world.journal.open()
         try:
             yield

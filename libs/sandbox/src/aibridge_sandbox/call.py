@@ -16,6 +16,8 @@ from aibridge_sandbox.world.world import World
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request, read to its end."""
+
     method: str
     path: str
     """Below the vendor's mount point."""
@@ -46,14 +48,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def strict(self) -> bool:
+        """Whether the vendor is as picky as the real one."""
         return self.world.settings.strict
 
     @property
     def model(self) -> Model | None:
+        """None if the catalogue does not know the id."""
         return self.world.catalogue.find(self.vendor, self.model_id)
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What one path of a vendor does."""
+
     name: str
     reply: Callable[[Call], Reply]
     tail: Callable[[dict[str, Any]], str] = lambda _: ""
@@ -83,7 +89,7 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read_request(scope: Scope, receive: Receive, bytes_max: int) -> Request:
     """The whole request; a body above the limit is read to its end and forgotten."""
-    assert scope["type"] == "http"  # noqa: S101  # the mounts serve nothing else
+    assert scope["type"] == "http"  # the mounts serve nothing else
     body = bytearray()
     size = 0
     while True:

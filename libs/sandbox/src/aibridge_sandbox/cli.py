@@ -53,6 +53,7 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 
 
 def main() -> None:
+    """Serve until told to stop; SIGTERM and SIGINT end it with status 0."""
     arguments = _parser().parse_args()
     settings = Settings(
         strict=not arguments.lenient,

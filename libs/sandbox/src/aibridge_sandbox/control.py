@@ -6,6 +6,7 @@ import msgspec
 from litestar import Router, delete, get, post
 from litestar.datastructures import State
 from litestar.exceptions import ClientException
+from litestar.params import FromQuery, JSONBody
 
 from aibridge_sandbox.script import Script
 from aibridge_sandbox.world.journal import Entry
@@ -21,16 +22,18 @@ def _world(state: State) -> World:
 
 @get("/health", sync_to_thread=False)
 def health(state: State) -> dict[str, Any]:
+    """Answers as soon as the vendors do."""
     return {"status": "ok", "strict": _world(state).settings.strict}
 
 
 @get("/faults", sync_to_thread=False)
 def list_faults(state: State) -> list[dict[str, Any]]:
+    """The rules in force, in the order they were set."""
     return [_described(rule) for rule in _world(state).rules.listed()]
 
 
 @post("/faults", sync_to_thread=False)
-def add_faults(state: State, data: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+def add_faults(state: State, data: JSONBody[Any]) -> list[dict[str, Any]]:
     """One rule or a list of them; none is set if one is wrong."""
     try:
         scripts = msgspec.convert(data if isinstance(data, list) else [data], list[Script])
@@ -40,17 +43,22 @@ def add_faults(state: State, data: dict[str, Any] | list[dict[str, Any]]) -> lis
 
 
 @delete("/faults", sync_to_thread=False)
-def clear_faults(state: State, id: str | None = None) -> None:  # noqa: A002  # the query's name
-    _world(state).rules.clear(id)
+def clear_faults(state: State, rule_id: FromQuery[str | None] = None) -> None:
+    """One rule, or all of them."""
+    _world(state).rules.clear(rule_id)
 
 
 @get("/log", sync_to_thread=False)
-def read_log(state: State, request_id: str | None = None, limit: int = 100) -> list[Entry]:
+def read_log(
+    state: State, request_id: FromQuery[str | None] = None, limit: FromQuery[int] = 100
+) -> list[Entry]:
+    """The newest calls, oldest first, with headers and bodies."""
     return _world(state).journal.read(request_id, limit)
 
 
 @delete("/log", sync_to_thread=False)
 def clear_log(state: State) -> None:
+    """Forgets the calls in memory; the file keeps its lines."""
     _world(state).journal.clear()
 
 

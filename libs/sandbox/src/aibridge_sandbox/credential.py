@@ -13,5 +13,6 @@ def standing(key: str, settings: Settings) -> Standing:
 
 
 def bearer(authorization: str) -> str:
+    """The token of an `Authorization` header; empty if it is of another scheme."""
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""

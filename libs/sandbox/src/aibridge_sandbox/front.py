@@ -36,6 +36,7 @@ class Exchange:
         self._script = Script()
 
     async def serve(self, wire: Wire) -> None:
+        """Answer, deliver, and write down what really went out."""
         started_s = now_s()
         try:
             reply = self._answer()
@@ -145,5 +146,6 @@ def _guess_type(text: str) -> str:
 
 
 async def serve(stand: Stand, world: World, scope: Scope, receive: Receive, send: Send) -> None:
+    """One request at one vendor; nothing is answered before it is read to its end."""
     request = await read_request(scope, receive, world.settings.body_bytes_max)
     await Exchange(stand, world, request).serve(Wire(scope, receive, send))

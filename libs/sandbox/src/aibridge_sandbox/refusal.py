@@ -1,7 +1,7 @@
 from typing import Any
 
 
-class Refusal(Exception):  # noqa: N818  # a refusal is what the vendor says, not our failure
+class Refusal(Exception):  # a refusal is what the vendor says, not our failure
     """The vendor's no; each vendor renders it in its own envelope."""
 
     def __init__(

@@ -20,17 +20,23 @@ CLOSING = "]]"
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Close the connection without a word."""
+
     at: At = 0
     reset: bool = False
     """RST instead of FIN; what the client has not read yet is lost too."""
 
 
 class Hang(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fall silent, then go on."""
+
     at: At = "content"
     s: float = 3_600.0
 
 
 class StreamError(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The vendor's own error event; a whole answer becomes an error status."""
+
     at: At = "content"
     type: str | None = None
     message: str = "Overloaded"
@@ -38,6 +44,8 @@ class StreamError(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One or more calls of the same tool."""
+
     name: str | None = None
     """None takes the first declared tool."""
     args: dict[str, Any] | None = None

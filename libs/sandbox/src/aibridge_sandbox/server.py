@@ -4,11 +4,12 @@ ASGI has no word for "hang up now", so each connection is left in the ASGI state
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from litestar import Litestar
 from uvicorn import Config, Server
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http import auto
 from uvicorn.server import ServerState
 
 from aibridge_sandbox.reply.wire import LINK_STATE
@@ -35,7 +36,8 @@ def _reachable(
     _loop: asyncio.AbstractEventLoop | None = None,
 ) -> asyncio.Protocol:
     link = _Link()
-    link.protocol = AutoHTTPProtocol(
+    make = cast("Callable[..., asyncio.Protocol]", auto.AutoHTTPProtocol)
+    link.protocol = make(
         config=config,
         server_state=server_state,
         app_state={**app_state, LINK_STATE: link},

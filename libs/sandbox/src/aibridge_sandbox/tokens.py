@@ -13,10 +13,12 @@ _BINARY = frozenset({"data", "file_data", "fileData"})
 
 
 def split_tokens(text: str) -> list[str]:
+    """The text in pieces that join to it again."""
     return _TOKEN.findall(text)
 
 
 def count_tokens(text: str) -> int:
+    """The number of pieces, without making them where that is possible."""
     if text.isascii():
         return (len(text) + 3) // 4
     return len(_TOKEN.findall(text))

@@ -5,7 +5,7 @@ from typing import Any
 
 from aibridge_sandbox.anthropic.words import extra, required, wrong
 from aibridge_sandbox.call import Call
-from aibridge_sandbox.shape import as_dict, as_list, as_str
+from aibridge_sandbox.shape import as_dict, as_list, as_str, words
 from aibridge_sandbox.world.seal import is_sealed
 
 _FIELDS: dict[str, frozenset[str]] = {
@@ -22,11 +22,11 @@ _FIELDS: dict[str, frozenset[str]] = {
         "tool_reference": "tool_name cache_control",
     }.items()
 }
-_OPEN = frozenset(
+_OPEN = words(
     "server_tool_use web_search_tool_result web_fetch_tool_result code_execution_tool_result "
     "bash_code_execution_tool_result text_editor_code_execution_tool_result "
     "tool_search_tool_result advisor_tool_result mcp_tool_use mcp_tool_result mcp_tool_listing "
-    "container_upload compaction tool_addition tool_removal fallback browser_state".split()
+    "container_upload compaction tool_addition tool_removal fallback browser_state"
 )
 """Blocks of server tools and betas, accepted as they come."""
 
@@ -38,6 +38,7 @@ _CLOSED_VERSION = "2026-10-21"
 
 
 def check_block(call: Call, block: dict[str, Any], role: str, where: str) -> None:
+    """Refuse a block of an unknown type, in the wrong turn, or badly filled."""
     kind = as_str(block.get("type"))
     if not kind:
         raise required(f"{where}.type")
@@ -72,19 +73,13 @@ def _check_version(call: Call, block: dict[str, Any], role: str, where: str) -> 
 def _check_kind(call: Call, block: dict[str, Any], kind: str, where: str) -> None:
     match kind:
         case "text":
-            if not isinstance(block.get("text"), str):
-                raise required(f"{where}.text.text")
-            if not block["text"]:
-                raise wrong("messages", "text content blocks must be non-empty")
+            _check_text(block, where)
         case "image":
             _check_image(as_dict(block.get("source")), where)
         case "tool_use":
             _check_tool_use(block, where)
         case "tool_result":
-            if not as_str(block.get("tool_use_id")):
-                raise required(f"{where}.tool_result.tool_use_id")
-            for number, inner in enumerate(as_list(block.get("content"))):
-                check_block(call, as_dict(inner), "user", f"{where}.tool_result.content.{number}")
+            _check_tool_result(call, block, where)
         case "thinking":
             _check_thinking(block, where)
         case "redacted_thinking":
@@ -92,6 +87,20 @@ def _check_kind(call: Call, block: dict[str, Any], kind: str, where: str) -> Non
                 raise wrong(where, "Invalid `data` in `redacted_thinking` block")
         case _:
             return
+
+
+def _check_text(block: dict[str, Any], where: str) -> None:
+    if not isinstance(block.get("text"), str):
+        raise required(f"{where}.text.text")
+    if not block["text"]:
+        raise wrong("messages", "text content blocks must be non-empty")
+
+
+def _check_tool_result(call: Call, block: dict[str, Any], where: str) -> None:
+    if not as_str(block.get("tool_use_id")):
+        raise required(f"{where}.tool_result.tool_use_id")
+    for number, inner in enumerate(as_list(block.get("content"))):
+        check_block(call, as_dict(inner), "user", f"{where}.tool_result.content.{number}")
 
 
 def _check_image(source: dict[str, Any], where: str) -> None:

@@ -4,23 +4,24 @@ from typing import Any
 
 from aibridge_sandbox.anthropic.message_rules import check_messages, check_turns
 from aibridge_sandbox.anthropic.prompt import blocks_of, segments
+from aibridge_sandbox.anthropic.thinking_rules import check_thinking
 from aibridge_sandbox.anthropic.tool_rules import check_choice, check_tools
 from aibridge_sandbox.anthropic.words import extra, required, wrong
 from aibridge_sandbox.call import Call
 from aibridge_sandbox.refusal import Refusal
 from aibridge_sandbox.reply.prompt_usage import count_prompt
-from aibridge_sandbox.shape import as_dict, as_int, as_list, as_number, as_str, dicts
+from aibridge_sandbox.shape import as_dict, as_int, as_list, as_number, as_str, dicts, words
 from aibridge_sandbox.world.catalogue import Model
 
-_FIELDS = frozenset(
+_FIELDS = words(
     "billing_policy cache_control compaction container diagnostics fallback_credit_token "
     "fallbacks inference_geo max_tokens mcp_servers messages metadata model output_config "
     "output_format safeguards service_tier speed stop_sequences stream system temperature "
-    "thinking thread tool_choice tools top_k top_p user_profile_id workspace_id".split()
+    "thinking thread tool_choice tools top_k top_p user_profile_id workspace_id"
 )
-_COUNT_FIELDS = frozenset(
+_COUNT_FIELDS = words(
     "cache_control container context_management mcp_servers messages model output_config "
-    "output_format speed system thinking tool_choice tools user_profile_id workspace_id".split()
+    "output_format speed system thinking tool_choice tools user_profile_id workspace_id"
 )
 _BETA_FIELDS = {"context_management": "context-management"}
 """Fields that exist only with a beta of that name."""
@@ -28,7 +29,6 @@ _BETA_FIELDS = {"context_management": "context-management"}
 _SAMPLING = ("temperature", "top_p", "top_k")
 _CLOSED_VERSION = "2026-10-21"
 _MARKERS_MAX = 4
-_BUDGET_TOKENS_MIN = 1_024
 
 
 def known_model(call: Call) -> Model:
@@ -43,6 +43,7 @@ def known_model(call: Call) -> Model:
 
 
 def check_request(call: Call) -> None:
+    """Raise the 400 or 404 the vendor would answer with; lenient mode only wants a model."""
     if call.strict:
         _check_fields(call, _FIELDS)
         for name in ("max_tokens", "messages"):
@@ -54,7 +55,7 @@ def check_request(call: Call) -> None:
     _check_prompt(call, model)
     _check_cap(call.body, model)
     _check_sampling(call, model)
-    _check_thinking(call.body, model)
+    check_thinking(call.body, model)
     _check_output(call.body, model)
     for index, stop in enumerate(as_list(call.body.get("stop_sequences"))):
         if not as_str(stop).strip():
@@ -62,6 +63,7 @@ def check_request(call: Call) -> None:
 
 
 def check_count(call: Call) -> None:
+    """The same for token counting, which knows fewer fields."""
     if call.strict:
         _check_fields(call, _COUNT_FIELDS)
         if call.body.get("messages") is None:
@@ -141,45 +143,6 @@ def _check_sampling(call: Call, model: Model) -> None:
             raise wrong(name, "Input should be greater than or equal to 0")
         if number > 1 and name != "top_k":
             raise wrong(name, "Input should be less than or equal to 1")
-
-
-def _check_thinking(body: dict[str, Any], model: Model) -> None:
-    thinking = as_dict(body.get("thinking"))
-    kind = thinking.get("type")
-    if not thinking or kind == "disabled":
-        return
-    if kind == "adaptive":
-        if model.thinking != "adaptive":
-            raise wrong("thinking.type", "adaptive is not supported on this model")
-        return
-    if kind != "enabled":
-        raise wrong("thinking", f"Input tag '{kind}' does not match any of the expected tags")
-    if model.thinking == "adaptive":
-        raise Refusal(
-            400,
-            '"thinking.type.enabled" is not supported for this model. Use '
-            '"thinking.type.adaptive" and "output_config.effort" to control thinking behavior.',
-        )
-    if model.thinking == "none":
-        raise wrong("thinking", "extended thinking is not supported on this model")
-    _check_budget(body, thinking)
-
-
-def _check_budget(body: dict[str, Any], thinking: dict[str, Any]) -> None:
-    budget = as_int(thinking.get("budget_tokens"))
-    if budget is None:
-        raise required("thinking.enabled.budget_tokens")
-    if budget < _BUDGET_TOKENS_MIN:
-        raise wrong(
-            "thinking.enabled.budget_tokens",
-            f"Input should be greater than or equal to {_BUDGET_TOKENS_MIN}",
-        )
-    if budget >= (as_int(body.get("max_tokens")) or 0):
-        raise Refusal(400, "`max_tokens` must be greater than `thinking.budget_tokens`.")
-    if body.get("temperature") not in {None, 1}:
-        raise Refusal(400, "`temperature` may only be set to 1 when thinking is enabled.")
-    if as_dict(body.get("tool_choice")).get("type") in {"any", "tool"}:
-        raise Refusal(400, "Thinking may not be enabled when tool_choice forces tool use.")
 
 
 def _check_output(body: dict[str, Any], model: Model) -> None:

@@ -21,6 +21,8 @@ _STOPS = {
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """One content block, finished."""
+
     wire: dict[str, Any]
     text: str
     """What the stream spells out: shown thinking, text, or the tool's JSON."""
@@ -29,6 +31,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def content_blocks(call: Call, answer: Answer) -> list[Block]:
+    """The blocks in the order they are streamed."""
     found: list[Block] = []
     for number, block in enumerate(answer.blocks):
         match block:
@@ -49,6 +52,7 @@ def content_blocks(call: Call, answer: Answer) -> list[Block]:
 
 
 def stop_fields(answer: Answer) -> dict[str, Any]:
+    """`stop_reason` and what belongs to it."""
     fields: dict[str, Any] = {
         "stop_reason": answer.stop_word or _STOPS[answer.stop],
         "stop_sequence": answer.stop_sequence if answer.stop == "sequence" else None,

@@ -24,10 +24,12 @@ _KINDS = {
 
 
 def request_id(mint: str) -> str:
+    """The same id in the header and in an error's body."""
     return f"req_011{mint[:21]}"
 
 
 def anthropic_headers(mint: str) -> tuple[tuple[str, str], ...]:
+    """Sent with every answer, good or bad."""
     return (
         ("request-id", request_id(mint)),
         ("anthropic-organization-id", "00000000-0000-4000-8000-000000000000"),
@@ -35,6 +37,7 @@ def anthropic_headers(mint: str) -> tuple[tuple[str, str], ...]:
 
 
 def kind_of(status: int) -> str:
+    """The usual error type of a status."""
     fallback = "api_error" if status >= 500 else "invalid_request_error"
     return _KINDS.get(status, fallback)
 

@@ -18,6 +18,7 @@ _FIELDS: dict[str, frozenset[str]] = {
 
 
 def check_messages(call: Call, model: Model) -> None:
+    """Roles, content and the end of the conversation, each message by itself."""
     messages = call.body.get("messages")
     if not isinstance(messages, list):
         raise wrong("messages", "Input should be a valid list")
@@ -48,19 +49,23 @@ def _check_message(
         if name not in _FIELDS[role]:
             raise extra(f"{where}.{name}")
     content = message.get("content")
+    if not content and content is not None and last and role == "assistant":
+        return
+    _check_content(call, content, role, where)
+
+
+def _check_content(call: Call, content: Any, role: str, where: str) -> None:
     if content is None:
         raise required(f"{where}.content")
     if not isinstance(content, str | list):
         raise wrong(f"{where}.content", "Input should be a valid list")
-    if not content and not (last and role == "assistant"):
+    if not content:
         raise wrong(
             where,
-            "all messages must have non-empty content except for the optional final assistant "
-            "message",
+            "all messages must have non-empty content except for the optional final assistant message",
         )
-    if isinstance(content, list):
-        for number, block in enumerate(as_list(content)):
-            check_block(call, as_dict(block), role, f"{where}.content.{number}")
+    for number, block in enumerate(as_list(content)):
+        check_block(call, as_dict(block), role, f"{where}.content.{number}")
 
 
 def _check_end(message: dict[str, Any], model: Model) -> None:

@@ -19,11 +19,13 @@ def blocks_of(content: Any) -> list[dict[str, Any]]:
 
 
 def tail(body: dict[str, Any]) -> str:
+    """The text in which a directive counts."""
     results = _last_results(body)
     return _last_user_text(body) if results is None else results
 
 
 def segments(body: dict[str, Any]) -> list[Segment]:
+    """The prompt in the vendor's cache order: tools, system, messages."""
     found = [_segment("tools", tool) for tool in dicts(body.get("tools"))]
     found.extend(_segment("system", block) for block in blocks_of(body.get("system")))
     for message in dicts(body.get("messages")):
@@ -45,14 +47,17 @@ def _segment(place: str, block: dict[str, Any]) -> Segment:
 
 
 def thinks(call: Call) -> bool:
+    """Whether the client asked for thinking, in either way."""
     return as_dict(call.body.get("thinking")).get("type") in {"enabled", "adaptive"}
 
 
 def shows_thinking(call: Call) -> bool:
+    """Whether thinking comes as text or as a bare signature."""
     return as_dict(call.body.get("thinking")).get("display") != "omitted"
 
 
 def read_ask(call: Call) -> Ask:
+    """What the body asks for, in no vendor's words."""
     body = call.body
     form = as_dict(as_dict(body.get("output_config")).get("format")) or as_dict(
         body.get("output_format")

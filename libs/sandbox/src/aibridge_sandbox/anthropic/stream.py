@@ -28,6 +28,7 @@ _FIRST_OUTPUT_TOKENS = 1
 
 
 def write_stream(call: Call, answer: Answer, prompt: Usage) -> Reply:
+    """The answer as Messages events."""
     stream = _Stream(call, answer)
     stream.write(prompt)
 

@@ -5,17 +5,18 @@ from typing import Any
 
 from aibridge_sandbox.anthropic.words import extra, required, wrong
 from aibridge_sandbox.refusal import Refusal
-from aibridge_sandbox.shape import as_dict, as_list, as_str, dicts
+from aibridge_sandbox.shape import as_dict, as_list, as_str, dicts, words
 
-_FIELDS = frozenset(
+_FIELDS = words(
     "allowed_callers cache_control defer_loading description eager_input_streaming "
-    "input_examples input_schema name strict type".split()
+    "input_examples input_schema name strict type"
 )
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _CHOICES = ("auto", "any", "tool", "none")
 
 
 def check_tools(body: dict[str, Any]) -> None:
+    """Names, uniqueness and schemas; server tools only need a unique name."""
     names: set[str] = set()
     for index, tool in enumerate(dicts(body.get("tools"))):
         where = f"tools.{index}"
@@ -50,6 +51,7 @@ def _check_custom(tool: dict[str, Any], where: str) -> None:
 
 
 def check_choice(body: dict[str, Any]) -> None:
+    """A choice needs tools to choose from."""
     choice = body.get("tool_choice")
     if choice is None:
         return

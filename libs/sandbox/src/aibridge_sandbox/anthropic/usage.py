@@ -13,6 +13,7 @@ def input_usage(usage: Usage) -> dict[str, Any]:
 
 
 def full_usage(usage: Usage) -> dict[str, Any]:
+    """The usage object of a whole message and of `message_start`."""
     return {
         **input_usage(usage),
         "cache_creation": {

@@ -27,6 +27,7 @@ def _chunk(
 
 
 def write_whole(call: Call, answer: Answer, prompt: Usage) -> Reply:
+    """The answer of generateContent."""
     truth = msgspec.structs.replace(
         prompt, output=answer.output_tokens, reasoning=answer.reasoning_tokens
     )

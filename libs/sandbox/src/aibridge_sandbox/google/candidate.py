@@ -21,6 +21,7 @@ _FINISH = {
 
 
 def finish_reason(answer: Answer) -> str:
+    """STOP also ends an answer of function calls."""
     return answer.stop_word or _FINISH[answer.stop]
 
 
@@ -52,6 +53,7 @@ class Parts:
                 return [(self._call_part(block), tokens)]
 
     def whole(self, block: Block) -> dict[str, Any] | None:
+        """The block as one part; None for a thought that is not shown."""
         match block:
             case Thought():
                 return {"text": block.text, "thought": True} if self._shows else None

@@ -11,19 +11,19 @@ from aibridge_sandbox.google.words import unknown_name, wrong, wrong_field
 from aibridge_sandbox.openai.chat.checks import FIELDS as CHAT_FIELDS
 from aibridge_sandbox.refusal import Refusal
 from aibridge_sandbox.reply.prompt_usage import count_prompt
-from aibridge_sandbox.shape import as_dict, as_int, as_list, as_number
+from aibridge_sandbox.shape import as_dict, as_int, as_list, as_number, words
 from aibridge_sandbox.world.catalogue import Model
 
-_FIELDS = frozenset(
+_FIELDS = words(
     "cachedContent contents generationConfig labels model safetySettings serviceTier store "
-    "systemInstruction toolConfig tools".split()
+    "systemInstruction toolConfig tools"
 )
-_CONFIG_FIELDS = frozenset(
+_CONFIG_FIELDS = words(
     "audioTimestamp audioTranscriptionConfig candidateCount enableAffectiveDialog "
     "enableEnhancedCivicAnswers frequencyPenalty imageConfig logprobs maxOutputTokens "
     "mediaResolution modelSelectionConfig presencePenalty responseFormat responseJsonSchema "
     "responseLogprobs responseMimeType responseModalities responseSchema routingConfig seed "
-    "speechConfig stopSequences temperature thinkingConfig topK topP translationConfig".split()
+    "speechConfig stopSequences temperature thinkingConfig topK topP translationConfig"
 )
 _THINKING_FIELDS = frozenset({"includeThoughts", "thinkingBudget", "thinkingLevel"})
 _STOPS_MAX = 5
@@ -54,6 +54,7 @@ def check_compatible(call: Call) -> None:
 
 
 def check_request(call: Call) -> None:
+    """Raise the 400 or 404 the vendor would answer with; lenient mode only wants a model."""
     model = known_model(call)
     if not call.strict:
         return

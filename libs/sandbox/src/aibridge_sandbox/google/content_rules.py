@@ -5,18 +5,16 @@ from typing import Any
 
 from aibridge_sandbox.google.prompt import contents_of
 from aibridge_sandbox.google.words import unknown_name, wrong, wrong_field
-from aibridge_sandbox.shape import as_dict, as_list, as_str, dicts
+from aibridge_sandbox.shape import as_dict, as_list, as_str, dicts, words
 from aibridge_sandbox.world.catalogue import Model
 from aibridge_sandbox.world.seal import is_sealed
 
 _ROLES = frozenset({"user", "model", "function"})
-_DATA = frozenset(
+_DATA = words(
     "text inlineData fileData functionCall functionResponse executableCode codeExecutionResult "
-    "toolCall toolResponse".split()
+    "toolCall toolResponse"
 )
-_PART = _DATA | frozenset(
-    "thought thoughtSignature videoMetadata mediaResolution partMetadata".split()
-)
+_PART = _DATA | words("thought thoughtSignature videoMetadata mediaResolution partMetadata")
 _CALL = frozenset({"id", "name", "args", "partialArgs", "willContinue"})
 _RESPONSE = frozenset({"id", "name", "response", "parts", "scheduling", "willContinue"})
 _SKIPS = frozenset({"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"})
@@ -26,6 +24,7 @@ _NAME = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
 
 
 def check_contents(body: dict[str, Any], model: Model) -> None:
+    """Each content by itself, then calls, their responses and their signatures."""
     contents = contents_of(body)
     if not contents:
         raise wrong_field("contents", "contents is not specified")

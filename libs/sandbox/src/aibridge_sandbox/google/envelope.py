@@ -1,5 +1,7 @@
 """Google's error shape."""
 
+from typing import Any
+
 import msgspec
 
 from aibridge_sandbox.call import Request
@@ -25,12 +27,13 @@ _STATUSES = {
 
 
 def status_word(status: int) -> str:
+    """The canonical name of an HTTP status at Google."""
     return _STATUSES.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT")
 
 
 def envelope(refusal: Refusal, request: Request, _: str) -> Reply:
     """The compatibility endpoint wraps Google's own error in a list, as the vendor does."""
-    error = {
+    error: dict[str, Any] = {
         "code": refusal.status,
         "message": refusal.message,
         "status": refusal.kind or status_word(refusal.status),

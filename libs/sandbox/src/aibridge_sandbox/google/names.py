@@ -12,11 +12,13 @@ _OPAQUE = frozenset(
 
 
 def camel(name: str) -> str:
+    """`max_output_tokens` as `maxOutputTokens`; camelCase stays."""
     head, *rest = name.split("_")
     return head + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
 def normalised(value: Any) -> Any:
+    """The body in camelCase, except where its fields are the client's own."""
     if isinstance(value, list):
         return [normalised(item) for item in value]
     if isinstance(value, dict):

@@ -13,12 +13,14 @@ from aibridge_sandbox.world.prefixes import Segment
 
 
 def tail(body: dict[str, Any]) -> str:
+    """The text in which a directive counts."""
     body = normalised(body)
     results = last_results(body)
     return _last_user_text(body) if results is None else results
 
 
 def segments(body: dict[str, Any]) -> list[Segment]:
+    """The prompt, from its most to its least stable part; takes a normalised body."""
     names = ("tools", "systemInstruction")
     head = [Segment(value=body[name]) for name in names if body.get(name)]
     schema = as_dict(body.get("generationConfig")).get("responseJsonSchema")
@@ -28,11 +30,13 @@ def segments(body: dict[str, Any]) -> list[Segment]:
 
 
 def contents_of(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """A single content may stand without its list."""
     contents = body.get("contents")
     return [contents] if isinstance(contents, dict) else dicts(contents)
 
 
 def declarations(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every declared function, of all tools."""
     found: list[dict[str, Any]] = []
     for tool in dicts(body.get("tools")):
         found.extend(dicts(tool.get("functionDeclarations")))
@@ -48,11 +52,13 @@ def thinks(call: Call, config: dict[str, Any]) -> bool:
 
 
 def shows_thoughts(call: Call) -> bool:
+    """Whether thoughts come as parts or only as tokens."""
     config = as_dict(normalised(call.body).get("generationConfig"))
     return as_dict(config.get("thinkingConfig")).get("includeThoughts") is True
 
 
 def read_ask(call: Call) -> Ask:
+    """What the body asks for, in no vendor's words."""
     body = normalised(call.body)
     config = as_dict(body.get("generationConfig"))
     calling = as_dict(as_dict(body.get("toolConfig")).get("functionCallingConfig"))

@@ -6,19 +6,19 @@ from typing import Any
 from aibridge_sandbox.google.names import camel
 from aibridge_sandbox.google.prompt import declarations
 from aibridge_sandbox.google.words import unknown_name, wrong, wrong_field
-from aibridge_sandbox.shape import as_dict, as_list, as_str, dicts
+from aibridge_sandbox.shape import as_dict, as_list, as_str, dicts, words
 
-_TOOLS = frozenset(
+_TOOLS = words(
     "codeExecution computerUse enterpriseWebSearch fileSearch functionDeclarations googleMaps "
-    "googleSearch googleSearchRetrieval mcpServers retrieval urlContext".split()
+    "googleSearch googleSearchRetrieval mcpServers retrieval urlContext"
 )
-_DECLARATION = frozenset(
-    "behavior description name parameters parametersJsonSchema response responseJsonSchema".split()
+_DECLARATION = words(
+    "behavior description name parameters parametersJsonSchema response responseJsonSchema"
 )
-_SCHEMA = frozenset(
+_SCHEMA = words(
     "anyOf default description enum example format items maxItems maxLength maxProperties maximum "
     "minItems minLength minProperties minimum nullable pattern properties propertyOrdering "
-    "required title type".split()
+    "required title type"
 )
 """All that the older `parameters` schema knows."""
 
@@ -26,6 +26,7 @@ _NAME = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
 
 
 def check_tools(body: dict[str, Any]) -> None:
+    """Tools, their declarations, and the mode of calling them."""
     names: set[str] = set()
     for index, tool in enumerate(dicts(body.get("tools"))):
         for name in tool:

@@ -22,6 +22,7 @@ _KINDS = {
 
 
 def error_body(refusal: Refusal) -> dict[str, Any]:
+    """The inside of `error`."""
     kind, code = _KINDS.get(refusal.status, ("invalid_request_error", None))
     if refusal.status >= 500:
         kind = "server_error"
@@ -34,6 +35,7 @@ def error_body(refusal: Refusal) -> dict[str, Any]:
 
 
 def openai_headers(mint: str) -> tuple[tuple[str, str], ...]:
+    """Sent with every answer, good or bad."""
     return (
         ("x-request-id", f"req_{mint[:32]}"),
         ("openai-version", "2020-10-01"),
@@ -42,6 +44,7 @@ def openai_headers(mint: str) -> tuple[tuple[str, str], ...]:
 
 
 def envelope(refusal: Refusal, _: Request, mint: str) -> Reply:
+    """The refusal in OpenAI's shape."""
     headers = dict(openai_headers(mint))
     if refusal.status == 429 and refusal.code != "insufficient_quota":
         headers["retry-after"] = "1"

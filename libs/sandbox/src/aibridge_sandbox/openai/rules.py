@@ -32,6 +32,7 @@ def known_model(call: Call, *, embedding: bool = False) -> Model:
 
 
 def check_range(body: dict[str, Any], name: str, low: float, high: float) -> None:
+    """An absent number is in range."""
     value = body.get(name)
     if value is None:
         return
@@ -43,6 +44,7 @@ def check_range(body: dict[str, Any], name: str, low: float, high: float) -> Non
 
 
 def check_sampling(call: Call, model: Model, effort: str) -> None:
+    """Reasoning models take only the default, unless they do not reason."""
     for name, high in (("temperature", 2.0), ("top_p", 1.0)):
         check_range(call.body, name, 0.0, high)
         value = call.body.get(name)
@@ -51,6 +53,7 @@ def check_sampling(call: Call, model: Model, effort: str) -> None:
 
 
 def check_tool_name(name: Any, param: str) -> None:
+    """Present, at most 64 characters, letters, digits, `_` and `-`."""
     if not as_str(name):
         raise wrong.missing(param)
     if len(name) > _NAME_CHARACTERS_MAX:

@@ -6,6 +6,7 @@ from aibridge_sandbox.world.usage import Usage
 
 
 def chat_usage(usage: Usage) -> dict[str, Any]:
+    """The usage of Chat Completions."""
     return {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.generated,
@@ -25,6 +26,7 @@ def chat_usage(usage: Usage) -> dict[str, Any]:
 
 
 def responses_usage(usage: Usage) -> dict[str, Any]:
+    """The usage of Responses."""
     return {
         "input_tokens": usage.prompt,
         "input_tokens_details": {

@@ -6,6 +6,8 @@ ANY_TOOL = "*"
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool the model may call."""
+
     name: str
     schema: dict[str, Any]
     kind: Literal["function", "custom"] = "function"

@@ -23,6 +23,7 @@ _FILLER = "Every token of this sentence is counted. "
 
 
 def compose(ask: Ask, script: Script) -> Answer:
+    """The answer, within the token cap and up to the first stop sequence."""
     blocks: list[Block] = []
     thought = _thought(ask, script)
     if thought:

@@ -10,19 +10,23 @@ from aibridge_sandbox.world.journal import Outcome
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
+    """What was really written."""
+
     outcome: Outcome
     status: int
     frames_sent: int
     events_sent: int
 
 
-class _Over(Exception):  # noqa: N818  # a scripted end, not an error
+class _Over(Exception):  # a scripted end, not an error
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome)
         self.outcome: Outcome = outcome
 
 
 class Delivery:
+    """One reply on its way out; used once."""
+
     def __init__(self, wire: Wire, reply: Reply, script: Script, pace_ms: float) -> None:
         self._wire = wire
         self._script = script
@@ -47,6 +51,7 @@ class Delivery:
         self._pending = b""
 
     async def run(self) -> Delivered:
+        """Write everything, or as much as the script and the client allow."""
         outcome: Outcome = "completed" if self.reply.status < 400 else "error"
         try:
             await self._write_all()

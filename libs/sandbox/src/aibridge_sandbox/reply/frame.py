@@ -9,6 +9,8 @@ from aibridge_sandbox.world.usage import Usage
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of a stream, or one whole body."""
+
     data: bytes
     content: bool = False
     """Whether it carries something the model generated."""
@@ -21,6 +23,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a vendor says to one request."""
+
     status: int
     content_type: str
     frames: tuple[Frame, ...]
@@ -60,6 +64,7 @@ class Tape:
         output: int = 0,
         reasoning: int = 0,
     ) -> None:
+        """One frame; its tokens are added to those before."""
         self.output += output
         self.reasoning += reasoning
         self.frames.append(

@@ -14,12 +14,15 @@ _AUTOMATIC_STEP_TOKENS = 128
 
 
 class Buckets(NamedTuple):
+    """Cached tokens of one prompt."""
+
     read: int
     write_5m: int
     write_1h: int
 
 
 def count_prompt(segments: list[Segment]) -> int:
+    """Tokens of the whole prompt, cached or not."""
     steps = walk(segments)
     return (steps[-1].tokens if steps else 0) + TURN_TOKENS
 

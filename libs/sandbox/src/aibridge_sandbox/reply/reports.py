@@ -12,19 +12,15 @@ def reports_of(truth: Usage, fault: UsageFault | dict[str, int] | None) -> tuple
     """The usage reports to write at the end of the answer, in order; None leaves usage out."""
     if isinstance(fault, dict):
         return (msgspec.convert({**msgspec.structs.asdict(truth), **fault}, Usage),)
-    match fault:
-        case None:
-            return (truth,)
-        case "missing":
-            return (None,)
-        case "zero":
-            return (Usage(),)
-        case "negative":
-            return (Usage(input=-max(1, truth.prompt), output=-max(1, truth.generated)),)
-        case "huge":
-            return (Usage(input=_HUGE, output=_HUGE),)
-        case "duplicate":
-            return (truth, truth)
-        case "decreasing":
-            half = msgspec.structs.replace(truth, output=truth.output // 2)
-            return (truth, half)
+    if fault is None:
+        return (truth,)
+    half = msgspec.structs.replace(truth, output=truth.output // 2)
+    lies: dict[UsageFault, tuple[Usage | None, ...]] = {
+        "missing": (None,),
+        "zero": (Usage(),),
+        "negative": (Usage(input=-max(1, truth.prompt), output=-max(1, truth.generated)),),
+        "huge": (Usage(input=_HUGE, output=_HUGE),),
+        "duplicate": (truth, truth),
+        "decreasing": (truth, half),
+    }
+    return lies[fault]

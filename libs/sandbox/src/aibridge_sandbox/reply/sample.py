@@ -47,22 +47,29 @@ def _value(schema: dict[str, Any], root: dict[str, Any], word: str, depth: int) 
         if choices:
             rest = {name: value for name, value in schema.items() if name != keyword}
             return _value({**rest, **as_dict(choices[0])}, root, word, depth + 1)
-    kind = _kind(schema)
-    match kind:
+    return _typed(schema, root, word, depth)
+
+
+def _typed(schema: dict[str, Any], root: dict[str, Any], word: str, depth: int) -> Any:
+    value: Any = None
+    match _kind(schema):
         case "object":
-            return _object(schema, root, word, depth)
+            value = _object(schema, root, word, depth)
         case "array":
             item = as_dict(schema.get("items"))
             count = as_int(schema.get("minItems")) or 0
-            return [_value(item, root, word, depth + 1) for _ in range(count)]
+            value = [_value(item, root, word, depth + 1) for _ in range(count)]
         case "string":
-            return _string(schema, word)
-        case "integer" | "number":
-            return _number(schema, whole=kind == "integer")
+            value = _string(schema, word)
+        case "integer":
+            value = _number(schema, whole=True)
+        case "number":
+            value = _number(schema, whole=False)
         case "boolean":
-            return False
+            value = False
         case _:
-            return None
+            pass
+    return value
 
 
 def _resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
@@ -107,8 +114,7 @@ def _string(schema: dict[str, Any], word: str) -> str:
     pattern = as_str(schema.get("pattern"))
     text = _FORMATS.get(form, word)
     if pattern:
-        text = next((c for c in (text, *_CANDIDATES) if _matches(pattern, c)), text)
-        return text
+        return next((c for c in (text, *_CANDIDATES) if _matches(pattern, c)), text)
     shortest = as_int(schema.get("minLength")) or 0
     longest = as_int(schema.get("maxLength"))
     return text.ljust(shortest, "x")[: longest if longest is not None else None]

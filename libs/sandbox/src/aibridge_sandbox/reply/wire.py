@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 from litestar.types import Receive, Scope, Send
 
@@ -14,29 +14,33 @@ _BLINK_S = 0.02
 _FLUSH_S = 2.0
 
 
-class ClientGone(Exception):  # noqa: N818  # an event of the conversation, not an error of ours
-    pass
+class ClientGone(Exception):  # an event of the conversation, not an error of ours
+    """The client closed the connection before the answer was over."""
 
 
 class Link(Protocol):
     """The connection below ASGI."""
 
     @property
-    def transport(self) -> asyncio.Transport | None: ...
+    def transport(self) -> asyncio.Transport | None:
+        """None before the connection is made."""
+        ...
 
 
 class Wire:
+    """Used by one response; only `cut` needs the sandbox's own server."""
+
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        state = cast("dict[str, Any]", scope.get("state") or {})
-        self._link: Link | None = state.get(LINK_STATE)
+        self._link: Link | None = (scope.get("state") or {}).get(LINK_STATE)
 
     @property
     def _transport(self) -> asyncio.Transport | None:
         return self._link.transport if self._link is not None else None
 
     async def start(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Status line and headers; they leave at once."""
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
@@ -49,6 +53,7 @@ class Wire:
         await asyncio.sleep(0)
 
     async def finish(self) -> None:
+        """The clean end."""
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def pause(self, seconds: float) -> None:

@@ -156,7 +156,9 @@ class Catalogue:
         return msgspec.convert({**msgspec.structs.asdict(known), "id": model_id}, Model)
 
     def find(self, vendor: Vendor, model_id: str) -> Model | None:
+        """None if the vendor has no such model."""
         return self._models.get((vendor, model_id))
 
     def of(self, vendor: Vendor) -> list[Model]:
+        """A vendor's models, the added ones last."""
         return [model for model in self._models.values() if model.vendor == vendor]

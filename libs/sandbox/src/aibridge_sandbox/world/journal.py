@@ -15,6 +15,8 @@ _IN_MEMORY_ONLY = ("headers", "body")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One vendor call as it really was."""
+
     at: float
     vendor: str
     endpoint: str
@@ -44,15 +46,18 @@ class Journal:
         self._file: TextIO | None = None
 
     def open(self) -> None:
+        """Raises `OSError` if the file cannot be appended to."""
         if self._path is not None:
-            self._file = Path(self._path).open("a", encoding="utf-8")
+            self._file = Path(self._path).open("a", encoding="utf-8")  # noqa: SIM115  # open as long as we are
 
     def close(self) -> None:
+        """Later entries stay in memory only."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def write(self, entry: Entry) -> None:
+        """Flushed at once, so that a killed process loses no line."""
         self._entries.append(entry)
         if self._file is not None:
             line: dict[str, Any] = msgspec.to_builtins(entry)
@@ -69,4 +74,5 @@ class Journal:
         return found[-limit:] if limit > 0 else []
 
     def clear(self) -> None:
+        """The file keeps its lines."""
         self._entries.clear()

@@ -28,6 +28,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def walk(segments: list[Segment]) -> list[Step]:
+    """Every prefix of the prompt, the shortest first."""
     digest = b""
     tokens = 0
     steps: list[Step] = []
@@ -54,6 +55,7 @@ class Prefixes:
         return 0
 
     def remember(self, scope: str, steps: list[Step]) -> None:
+        """Everything a later prompt may start with."""
         for step in steps:
             self._seen[scope, step.digest] = None
             self._seen.move_to_end((scope, step.digest))

@@ -24,11 +24,15 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A script that stays until it is deleted."""
+
     id: str
     script: Script
 
 
 class Rules:
+    """The rules in force; forgets counts of the scripts unused the longest."""
+
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._rules: dict[str, Rule] = {}
@@ -37,14 +41,17 @@ class Rules:
         self._draws: OrderedDict[str, int] = OrderedDict()
 
     def add(self, script: Script) -> Rule:
+        """It applies from the next call on."""
         rule = Rule(id=f"rule-{next(self._ids)}", script=script)
         self._rules[rule.id] = rule
         return rule
 
     def listed(self) -> list[Rule]:
+        """In the order they were added."""
         return list(self._rules.values())
 
     def clear(self, rule_id: str | None = None) -> None:
+        """One rule, or all; an unknown id is no error."""
         if rule_id is None:
             self._rules.clear()
         else:

@@ -18,4 +18,5 @@ class Turns:
             self._items.popitem(last=False)
 
     def find(self, response_id: str) -> list[Any] | None:
+        """None if it was never kept or is forgotten."""
         return self._items.get(response_id)

@@ -14,8 +14,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def prompt(self) -> int:
+        """All input, cached or not."""
         return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
 
     @property
     def generated(self) -> int:
+        """All output, reasoning included."""
         return self.output + self.reasoning

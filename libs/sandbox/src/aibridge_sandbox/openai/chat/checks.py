@@ -6,32 +6,32 @@ from aibridge_sandbox.call import Call
 from aibridge_sandbox.openai import wrong
 from aibridge_sandbox.openai.chat.message_rules import check_message, check_results
 from aibridge_sandbox.openai.chat.prompt import effort, segments
+from aibridge_sandbox.openai.chat.tool_rules import check_tools
 from aibridge_sandbox.openai.rules import (
-    check_parameters,
     check_range,
     check_response_schema,
     check_sampling,
-    check_tool_name,
     known_model,
 )
 from aibridge_sandbox.refusal import Refusal
 from aibridge_sandbox.reply.prompt_usage import count_prompt
-from aibridge_sandbox.shape import as_dict, as_int, as_list, as_str
+from aibridge_sandbox.shape import as_dict, as_int, as_list, words
 from aibridge_sandbox.world.catalogue import Model
 
-FIELDS = frozenset(
+FIELDS = words(
     "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens "
     "max_tokens messages metadata modalities model moderation n parallel_tool_calls prediction "
     "presence_penalty prompt_cache_key prompt_cache_options prompt_cache_retention "
     "reasoning_effort response_format safety_identifier seed service_tier stop store stream "
     "stream_options temperature tool_choice tools top_logprobs top_p user verbosity "
-    "web_search_options".split()
+    "web_search_options"
 )
 _STOPS_MAX = 4
 _CHOICES_MAX = 128
 
 
 def check_request(call: Call) -> None:
+    """Raise the 400 or 404 the vendor would answer with; lenient mode only wants a model."""
     model = known_model(call)
     if not call.strict:
         return
@@ -39,7 +39,7 @@ def check_request(call: Call) -> None:
         if name not in FIELDS:
             raise Refusal(400, f"Unrecognized request argument supplied: {name}")
     check_messages(call)
-    _check_tools(call, model)
+    check_tools(call, model)
     _check_reasoning(call, model)
     check_sampling(call, model, effort(call))
     for name in ("presence_penalty", "frequency_penalty"):
@@ -54,6 +54,7 @@ def check_request(call: Call) -> None:
 
 
 def check_messages(call: Call) -> None:
+    """Each message by itself, then calls and their results."""
     messages = call.body.get("messages")
     if messages is None:
         raise wrong.missing("messages")
@@ -66,57 +67,6 @@ def check_messages(call: Call) -> None:
             raise wrong.wrong_type(f"messages[{index}]", "an object")
         check_message(as_dict(message), index)
     check_results([as_dict(message) for message in as_list(messages)])
-
-
-def _check_tools(call: Call, model: Model) -> None:
-    tools = call.body.get("tools")
-    if tools is None:
-        for name in ("tool_choice", "parallel_tool_calls"):
-            if call.body.get(name) not in {None, "none"}:
-                raise wrong.invalid(
-                    name,
-                    f"Invalid value for '{name}': '{name}' is only allowed "
-                    "when 'tools' are specified.",
-                )
-        return
-    if not as_list(tools):
-        raise wrong.array_empty("tools")
-    for index, tool in enumerate(as_list(tools)):
-        _check_tool(as_dict(tool), f"tools[{index}]")
-    if not model.chat_tools and effort(call) != "none":
-        raise wrong.invalid(
-            "reasoning_effort",
-            f"Function tools with reasoning_effort are not supported for {model.id} in "
-            "/v1/chat/completions. Please use /v1/responses instead.",
-        )
-    choice = as_dict(as_dict(call.body.get("tool_choice")).get("function"))
-    names = [as_dict(as_dict(tool).get("function")).get("name") for tool in as_list(tools)]
-    if choice and choice.get("name") not in names:
-        raise wrong.invalid(
-            "tool_choice",
-            f"Invalid value for 'tool_choice': function '{choice.get('name')}' "
-            "is not one of the 'tools'.",
-        )
-
-
-def _check_tool(tool: dict[str, Any], param: str) -> None:
-    kind = tool.get("type")
-    if kind is None:
-        raise wrong.missing(f"{param}.type")
-    if kind not in {"function", "custom"}:
-        raise wrong.not_one_of(f"{param}.type", kind, ("function", "custom"))
-    for name in tool:
-        if name not in {"type", kind}:
-            raise wrong.unknown(f"{param}.{name}")
-    inner = tool.get(as_str(kind))
-    if not isinstance(inner, dict):
-        raise wrong.missing(f"{param}.{kind}")
-    known = {"name", "description", "parameters", "strict", "format"}
-    for name in inner:
-        if name not in known:
-            raise wrong.unknown(f"{param}.{kind}.{name}")
-    check_tool_name(inner.get("name"), f"{param}.{kind}.name")
-    check_parameters(as_dict(inner), f"{param}.{kind}")
 
 
 def _check_reasoning(call: Call, model: Model) -> None:

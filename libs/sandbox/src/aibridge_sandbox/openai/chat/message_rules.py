@@ -29,6 +29,7 @@ _CALL_ID_CHARACTERS_MAX = 64
 
 
 def check_message(message: dict[str, Any], index: int) -> None:
+    """Role, fields, content and calls of one message."""
     param = f"messages[{index}]"
     role = message.get("role")
     if role is None:

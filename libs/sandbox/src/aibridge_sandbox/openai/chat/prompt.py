@@ -12,16 +12,19 @@ _VENDOR_NAMES = {"openai": "OpenAI", "anthropic": "Anthropic", "google": "Google
 
 
 def tail(body: dict[str, Any]) -> str:
+    """The text in which a directive counts."""
     results = _trailing_results(body)
     return _last_user_text(body) if results is None else results
 
 
 def segments(body: dict[str, Any]) -> list[Segment]:
+    """The prompt, from its most to its least stable part."""
     head = [Segment(value=body[name]) for name in ("tools", "response_format") if body.get(name)]
     return [*head, *(Segment(value=message) for message in dicts(body.get("messages")))]
 
 
 def read_ask(call: Call) -> Ask:
+    """What the body asks for, in no vendor's words."""
     body = call.body
     form = as_dict(body.get("response_format"))
     return Ask(

@@ -17,6 +17,7 @@ from aibridge_sandbox.world.usage import Usage
 
 
 def write_stream(call: Call, answer: Answer, prompt: Usage, choices: int) -> Reply:
+    """The answer as chunks; every choice is streamed to its end before the next."""
     stream = _Stream(call, answer)
     for index in range(choices):
         stream.write_choice(index)

@@ -20,6 +20,7 @@ from aibridge_sandbox.world.usage import Usage
 
 
 def write_whole(call: Call, answer: Answer, prompt: Usage, choices: int) -> Reply:
+    """The answer as one object; all choices say the same."""
     truth = msgspec.structs.replace(
         prompt,
         output=answer.output_tokens * choices,

@@ -14,22 +14,23 @@ from aibridge_sandbox.openai.rules import (
     known_model,
 )
 from aibridge_sandbox.reply.prompt_usage import count_prompt
-from aibridge_sandbox.shape import as_dict, as_int, as_list, as_str
+from aibridge_sandbox.shape import as_dict, as_int, as_list, as_str, words
 from aibridge_sandbox.world.catalogue import Model
 
-_FIELDS = frozenset(
+_FIELDS = words(
     "access_programs background background_options client_metadata context_management "
     "conversation image include input instructions max_output_tokens max_tool_calls metadata "
     "model moderation parallel_tool_calls previous_response_id prompt prompt_cache_key "
     "prompt_cache_options prompt_cache_retention reasoning safety_identifier service_tier store "
     "stream stream_options temperature text tool_choice tools top_logprobs top_p truncation "
-    "user".split()
+    "user"
 )
 _REASONING_FIELDS = frozenset({"effort", "summary", "generate_summary", "context"})
 _OUTPUT_TOKENS_MIN = 16
 
 
 def check_request(call: Call, items: list[dict[str, Any]]) -> None:
+    """Raise the 400 or 404 the vendor would answer with; `items` include earlier turns."""
     model = known_model(call)
     if not call.strict:
         return

@@ -11,12 +11,13 @@ from aibridge_sandbox.shape import as_dict
 from aibridge_sandbox.world.usage import Usage
 
 _ECHOED = (
-    "instructions max_output_tokens max_tool_calls previous_response_id prompt_cache_key "
-    "safety_identifier user"
-).split()
+    *("instructions", "max_output_tokens", "max_tool_calls", "previous_response_id"),
+    *("prompt_cache_key", "safety_identifier", "user"),
+)
 
 
 def response_id(call: Call) -> str:
+    """What `previous_response_id` names later."""
     return f"resp_{call.mint}"
 
 

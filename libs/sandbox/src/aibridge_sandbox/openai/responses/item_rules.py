@@ -6,17 +6,17 @@ from aibridge_sandbox.openai import wrong
 from aibridge_sandbox.openai.responses.prompt import kind_of
 from aibridge_sandbox.openai.rules import check_tool_name
 from aibridge_sandbox.refusal import Refusal
-from aibridge_sandbox.shape import as_dict, as_list, as_str
+from aibridge_sandbox.shape import as_dict, as_list, as_str, words
 from aibridge_sandbox.world.seal import is_sealed
 
-_KINDS = frozenset(
+_KINDS = words(
     "message reasoning function_call function_call_output custom_tool_call "
     "custom_tool_call_output item_reference additional_tools configuration_update compaction "
     "compaction_trigger web_search_call file_search_call computer_call computer_call_output "
     "image_generation_call code_interpreter_call local_shell_call local_shell_call_output "
     "shell_call shell_call_output apply_patch_call apply_patch_call_output mcp_list_tools "
     "mcp_approval_request mcp_approval_response mcp_call tool_search_call tool_search_output "
-    "program program_output".split()
+    "program program_output"
 )
 _ROLES = ("assistant", "system", "developer", "user")
 _INPUT_PARTS = ("input_text", "input_image", "input_file", "input_audio")
@@ -30,6 +30,7 @@ _CALL_ID_CHARACTERS_MAX = 64
 
 
 def check_item(item: dict[str, Any], index: int) -> None:
+    """Type and content of one input item; other types of OpenAI's own pass unread."""
     param = f"input[{index}]"
     kind = kind_of(item)
     if kind not in _KINDS:

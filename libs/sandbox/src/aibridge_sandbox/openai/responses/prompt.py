@@ -15,6 +15,7 @@ _SILENT = frozenset({"reasoning", "additional_tools", "configuration_update"})
 
 
 def input_items(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """A string is one user message."""
     told = body.get("input")
     if isinstance(told, str):
         return [{"type": "message", "role": "user", "content": told}]
@@ -22,16 +23,19 @@ def input_items(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def kind_of(item: dict[str, Any]) -> str:
+    """A message may leave its type out."""
     return as_str(item.get("type")) or ("message" if "role" in item else "")
 
 
 def tail(body: dict[str, Any]) -> str:
+    """The text in which a directive counts."""
     items = input_items(body)
     results = _trailing_results(items)
     return _last_user_text(items) if results is None else results
 
 
 def segments(body: dict[str, Any], items: list[dict[str, Any]]) -> list[Segment]:
+    """The prompt, from its most to its least stable part."""
     names = ("instructions", "tools", "text")
     head = [Segment(value=body[name]) for name in names if body.get(name)]
     return [*head, *(Segment(value=item) for item in items)]
@@ -72,6 +76,7 @@ def effort(call: Call) -> str:
 
 
 def read_ask(call: Call) -> Ask:
+    """What the body asks for, in no vendor's words."""
     body = call.body
     items = input_items(body)
     form = as_dict(as_dict(body.get("text")).get("format"))

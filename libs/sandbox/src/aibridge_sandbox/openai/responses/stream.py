@@ -23,6 +23,7 @@ _TERMINAL_FAILURES = frozenset({"response.failed", "failed", None})
 
 
 def write_stream(call: Call, answer: Answer, prompt: Usage) -> Reply:
+    """The answer as Responses events."""
     stream = _Stream(call, answer)
     stream.write(prompt)
 
