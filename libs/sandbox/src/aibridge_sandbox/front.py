@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from aibridge_sandbox.world.rules import Subject
 from aibridge_sandbox.world.world import World
 
 _JSON = msgspec.json.Decoder(dict[str, Any])
+_LOGGER = logging.getLogger("aibridge_sandbox")
 _LOGGED_BODY_BYTES_MAX = 262_144
 
 
@@ -41,6 +43,10 @@ class Exchange:
         try:
             reply = self._answer()
         except Refusal as refusal:
+            reply = self._stand.envelope(refusal, self._request, self._mint)
+        except Exception as bug:  # a bug of ours shows as the vendor's 500, and in our own log
+            _LOGGER.exception("the sandbox failed")
+            refusal = Refusal(500, f"sandbox: {bug!r}")
             reply = self._stand.envelope(refusal, self._request, self._mint)
         reply = spoiled(reply, self._script)
         delivery = Delivery(wire, reply, self._script, self._world.settings.pace_ms)

@@ -59,6 +59,8 @@ def check_request(call: Call) -> None:
     if not call.strict:
         return
     _check_names(call.body, _FIELDS, "")
+    config = call.body.get("generationConfig") or call.body.get("generation_config")
+    _check_names(as_dict(config), _CONFIG_FIELDS, "generation_config")
     body = normalised(call.body)
     check_contents(body, model)
     check_tools(body)
@@ -80,7 +82,6 @@ def _check_names(value: dict[str, Any], known: frozenset[str], where: str) -> No
 
 def _check_config(body: dict[str, Any], model: Model) -> None:
     config = as_dict(body["generationConfig"])
-    _check_names(config, _CONFIG_FIELDS, "generation_config")
     for name, high in (("temperature", 2.0), ("topP", 1.0)):
         number = as_number(config.get(name))
         if number is not None and not 0 <= number <= high:

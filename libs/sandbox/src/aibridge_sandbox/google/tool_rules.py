@@ -65,7 +65,8 @@ def _check_schema(schema: dict[str, Any], where: str) -> None:
         raise wrong(f"Invalid value at '{where}.type': Proto field is not repeating.")
     for name, inner in as_dict(schema.get("properties")).items():
         _check_schema(as_dict(inner), f"{where}.properties[{name}]")
-    _check_schema(as_dict(schema.get("items")), f"{where}.items")
+    if "items" in schema:
+        _check_schema(as_dict(schema["items"]), f"{where}.items")
     for number, inner in enumerate(as_list(schema.get("anyOf"))):
         _check_schema(as_dict(inner), f"{where}.any_of[{number}]")
 

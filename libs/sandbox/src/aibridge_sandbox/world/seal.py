@@ -8,6 +8,8 @@ import hmac
 _SECRET = b"aibridge-sandbox-seal-v1"
 _NONCE_BYTES = 8
 _MAC_BYTES = 20
+_URL_SAFE = str.maketrans("-_", "+/")
+"""Clients may bring a signature back in the other base64 alphabet."""
 
 
 def seal(vendor: str, nonce: str, text: str = "") -> str:
@@ -22,7 +24,7 @@ def seal(vendor: str, nonce: str, text: str = "") -> str:
 def is_sealed(vendor: str, signature: str, text: str = "") -> bool:
     """Whether this vendor sealed exactly this text."""
     try:
-        raw = base64.b64decode(signature, validate=True)
+        raw = base64.b64decode(signature.translate(_URL_SAFE), validate=True)
     except (binascii.Error, ValueError):
         return False
     salt, mac = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:]
