@@ -61,6 +61,9 @@ lock: | $(UV) ## Resolve the dependencies anew into requirements.lock.
 	  $(foreach m,$(MEMBERS),--no-emit-package aibridge-$(notdir $(m))) -o $(LOCK)
 	@! grep -nE 'https?://|^-' $(LOCK)
 
+bench: $(STAMP) ## Measure the product beside nginx on this machine (ARGS="--quick" for a look).
+	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
 image: ## Build every image (ENGINE=docker or podman, TAG=dev, ARGS for the build).
 	@test -n "$(ENGINE)" || { echo "image needs docker or podman on the PATH"; exit 1; }
 	@set -e; for file in $(IMAGES); do name=aibridge-$$(basename $$(dirname $$file)); \

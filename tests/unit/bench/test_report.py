@@ -20,7 +20,7 @@ def test_the_report_shows_spread_ratio_and_floors() -> None:
     assert "50000 / 56250 / 62500" in text
     assert "aibridge / nginx: 0.100 / 0.113 / 0.125   (rounds: 0.100  0.125)" in text
     assert "ok     1 KB: requests/s per core, ours / nginx: 0.113 (at least 0.06)" in text
-    assert "aibridge, idle  60.0  gateway 60.0" in text
+    assert "aibridge, idle  60.0   (gateway 60.0)" in text
 
 
 def test_latency_is_shown_beside_the_direct_way() -> None:
