@@ -1,7 +1,6 @@
 """The variables that the services read, against those that they are given."""
 
 import importlib
-import importlib.util
 import re
 from collections.abc import Iterator
 
@@ -28,8 +27,6 @@ def settings_variables(service: str) -> dict[str, bool]:
 def variable_problems(given: Variables, *, complete: bool) -> Iterator[str]:
     """Variables that a service does not read and, with `complete`, those that it lacks."""
     for service in SERVICES:
-        if importlib.util.find_spec(f"aibridge_{service}.settings") is None:
-            continue
         known = settings_variables(service)
         for name in sorted(given[service] - known.keys()):
             yield f"{service}: {name} is no setting of the service"

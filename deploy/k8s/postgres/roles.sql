@@ -11,5 +11,7 @@ CREATE ROLE aibridge_billing LOGIN PASSWORD :'billing_password';
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
--- CREATE, because each service's first migration makes its schema.
-GRANT CONNECT, CREATE ON DATABASE :"DBNAME" TO aibridge_auth, aibridge_router, aibridge_billing;
+-- CREATE, because each service's first migration makes its schema; TEMPORARY, because billing settles
+-- usage in temporary tables.
+GRANT CONNECT, CREATE, TEMPORARY ON DATABASE :"DBNAME"
+  TO aibridge_auth, aibridge_router, aibridge_billing;

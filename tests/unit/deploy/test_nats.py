@@ -76,7 +76,7 @@ async def test_usage_flows_from_router_to_billing(address: str) -> None:
     [
         ("auth", REVOKED_SUBJECT, ["gateway", "router", "billing"]),
         ("billing", PRICES_CHANGED_SUBJECT, ["gateway", "router"]),
-        ("router", CATALOG_CHANGED_SUBJECT, ["gateway", "billing"]),
+        ("router", CATALOG_CHANGED_SUBJECT, ["gateway", "router", "billing"]),
     ],
 )
 async def test_notices_reach_those_who_listen(
