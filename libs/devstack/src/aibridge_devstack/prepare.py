@@ -31,16 +31,21 @@ class _SeededBilling(Struct, frozen=True, kw_only=True):
 async def prepare(supervisor: Supervisor, stack: Stack, progress: Progress) -> Prepared:
     """Migrate and seed, unless exactly this was done before and the schemas are still there."""
     kept = stack.home.root / "prepared.json"
-    jobs = [*stack.migrations(), stack.seed_auth(), stack.seed_router(), stack.seed_billing("")]
+    jobs = [stack.migrate(schema) for schema in SCHEMAS]
+    jobs += [stack.seed_auth(), stack.seed_router(), stack.seed_billing("")]
     wanted = fingerprint(jobs, [stack.catalog], stack.key_variables)
     before = read_prepared(kept)
     if before is not None and before.fingerprint == wanted and await _has_schemas(stack):
         return before
     kept.unlink(missing_ok=True)
-    async with progress.step("migrations"):
-        await together(*(supervisor.run(job) for job in stack.migrations()))
-    async with progress.step("catalogue, administrator, demo account"):
-        prepared = await _seed(supervisor, stack, wanted)
+    seeding = _Seeding(supervisor, stack)
+    async with progress.step("schemas, catalogue, demo account"):
+        await together(seeding.router(), seeding.accounts())
+    prepared = Prepared(
+        fingerprint=wanted,
+        demo_account_id=seeding.demo_account_id,
+        demo_balance_tokens=seeding.demo_balance_tokens,
+    )
     keep_prepared(kept, prepared)
     return prepared
 
@@ -54,20 +59,31 @@ async def new_demo_key(supervisor: Supervisor, stack: Stack) -> str:
     return key
 
 
-async def _seed(supervisor: Supervisor, stack: Stack, wanted: str) -> Prepared:
-    balance: list[str] = []
-    account: list[str] = []
+class _Seeding:
+    """As much at the same time as the order allows: billing's seed needs auth's demo account."""
 
-    async def accounts() -> None:
-        job = stack.seed_auth()
-        auth = _answer(job, await supervisor.run(job), _SeededAuth)
-        account.append(auth.demo_account_id)
-        job = stack.seed_billing(auth.demo_account_id)
-        billing = _answer(job, await supervisor.run(job), _SeededBilling)
-        balance.append(billing.demo_balance_tokens)
+    def __init__(self, supervisor: Supervisor, stack: Stack) -> None:
+        self._supervisor = supervisor
+        self._stack = stack
+        self.demo_account_id = ""
+        self.demo_balance_tokens = ""
 
-    await together(accounts(), supervisor.run(stack.seed_router()))
-    return Prepared(fingerprint=wanted, demo_account_id=account[0], demo_balance_tokens=balance[0])
+    async def router(self) -> None:
+        await self._supervisor.run(self._stack.migrate("router"))
+        await self._supervisor.run(self._stack.seed_router())
+
+    async def accounts(self) -> None:
+        await together(self._auth(), self._supervisor.run(self._stack.migrate("billing")))
+        job = self._stack.seed_billing(self.demo_account_id)
+        seeded = _answer(job, await self._supervisor.run(job), _SeededBilling)
+        self.demo_balance_tokens = seeded.demo_balance_tokens
+
+    async def _auth(self) -> None:
+        await self._supervisor.run(self._stack.migrate("auth"))
+        job = self._stack.seed_auth()
+        self.demo_account_id = _answer(
+            job, await self._supervisor.run(job), _SeededAuth
+        ).demo_account_id
 
 
 def _answer(job: Job, output: str, kind: type[S]) -> S:

@@ -101,9 +101,9 @@ class Stack(Struct, frozen=True, kw_only=True):
         """Prints a fresh, well-formed client key."""
         return self._job("auth", "new-key")
 
-    def migrations(self) -> tuple[Job, ...]:
-        """One for each service with a schema."""
-        return tuple(self._job(name, "migrate") for name in ("auth", "billing", "router"))
+    def migrate(self, name: str) -> Job:
+        """Brings one service's schema to the newest version."""
+        return self._job(name, "migrate")
 
     def seed_auth(self) -> Job:
         """Prints the demo account's id as JSON. The secrets travel in the environment."""
