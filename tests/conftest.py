@@ -1,6 +1,7 @@
 """Fixtures for every test: real servers, a database per module, the whole product."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -47,7 +48,13 @@ def database(infra: Infra, portal: BlockingPortal) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevRecord]:
+def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the running product keeps its home (`home`) and its output (`log`)."""
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def stack(stack_folder: Path) -> Iterator[DevRecord]:
     """The running product, as `aibridge-dev up` records it; its end must be clean."""
-    with product(tmp_path_factory.mktemp("stack")) as record:
+    with product(stack_folder) as record:
         yield record

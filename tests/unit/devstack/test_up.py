@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from .fake.running import fake_stack, none_alive, until
@@ -66,6 +67,7 @@ def test_changed_catalogue_is_seeded_again(tmp_path: Path) -> None:
     catalog.write_text(
         '[[providers]]\nname = "anthropic"\nkeys = ["env:MY_KEY"]\n'
         '[[providers]]\nname = "openai"\nkeys = ["sk-literal"]\n'
+        '[[providers]]\nname = "elsewhere"\nkeys = ["env:OTHER_KEY"]\n'
     )
     with fake_stack(home, AIBRIDGE_CATALOG=str(catalog)) as run:
         played = run.record().vendors
@@ -74,8 +76,8 @@ def test_changed_catalogue_is_seeded_again(tmp_path: Path) -> None:
         real = run.record().vendors
         seeds = [event for event in run.events() if event.startswith("--catalog")]
 
-    assert played == {"anthropic": "sandbox", "openai": "real"}
-    assert real == {"anthropic": "real", "openai": "real"}
+    assert played == {"anthropic": "sandbox", "openai": "real", "elsewhere": "nobody"}
+    assert real == {"anthropic": "real", "openai": "real", "elsewhere": "nobody"}
     assert len(seeds) == 2
     assert "--stand-in anthropic=http://127.0.0.1:" in seeds[0]
     assert "--stand-in" not in seeds[1]
@@ -146,6 +148,19 @@ def test_stop_while_starting(tmp_path: Path) -> None:
         code = run.stop()
 
     assert code == 0
+
+
+def test_repeated_sigterm_is_one(tmp_path: Path) -> None:
+    """Told twice by a process group and its leader, it still stops in order."""
+    with fake_stack(tmp_path / "home") as run:
+        run.record()
+        while run.process.poll() is None:
+            run.process.send_signal(signal.SIGTERM)
+            time.sleep(0.02)
+        code = run.process.wait(10)
+
+    assert code == 0
+    assert [f"stopped {name}" for name in STOP_ORDER] == run.events()[-5:]
 
 
 def test_crashed_service_comes_back(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def _settings(name: str, wiring: Wiring) -> dict[str, str]:
             "AUTH_URL": at.auth_url,
             "ROUTER_URL": at.router_url,
             "BILLING_URL": at.billing_url,
+            "DRAIN_S": _drain_s(name, wiring),
         }
     stored = {
         "NATS_URL": wiring.nats_url,
@@ -84,6 +85,10 @@ def _settings(name: str, wiring: Wiring) -> dict[str, str]:
                 "SERVICE_TOKEN": known.router_token,
                 "BILLING_URL": at.billing_url,
                 "SECRETS_KEY": known.secrets_key,
-                # A request that still runs when we stop gets this long, less than its supervisor waits.
-                "DRAIN_S": wiring.environ.get("AIBRIDGE_ROUTER_DRAIN_S", "10"),
+                "DRAIN_S": _drain_s(name, wiring),
             }
+
+
+def _drain_s(name: str, wiring: Wiring) -> str:
+    """A request that still runs when we stop gets this long, less than the supervisor waits."""
+    return wiring.environ.get(f"AIBRIDGE_{name.upper()}_DRAIN_S", "10")

@@ -27,7 +27,7 @@ class DevRecord(Struct, frozen=True, kw_only=True):
     sandbox_url: str
     service_token: str
     vendors: dict[str, str]
-    """Name to `real` or `sandbox`."""
+    """Name to `real`, `sandbox`, or `nobody` (no key, and the sandbox cannot play it)."""
     pids: dict[str, int]
     """Also `supervisor`. Kept current when a child is restarted."""
 

@@ -44,9 +44,14 @@ def screen(
 
 
 def _who_answers(vendor: Vendor) -> str:
-    if vendor.real:
-        return "real"
-    return f"stand-in (set {' or '.join(vendor.variables)} for the real one)"
+    wanted = " or ".join(vendor.variables)
+    match vendor.answers:
+        case "real":
+            return "real"
+        case "sandbox":
+            return f"stand-in (set {wanted} for the real one)"
+        case "nobody":
+            return f"no key (set {wanted})"
 
 
 def _grouped(tokens: str) -> str:

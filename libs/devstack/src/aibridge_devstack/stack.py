@@ -120,7 +120,7 @@ class Stack(Struct, frozen=True, kw_only=True):
         stand_ins = [
             part
             for vendor in self.vendors
-            if not vendor.real
+            if vendor.answers == "sandbox"
             for part in (
                 "--stand-in",
                 f"{vendor.name}={self.addresses.sandbox_url}/{vendor.name}",

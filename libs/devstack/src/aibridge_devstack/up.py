@@ -157,7 +157,7 @@ class _Run:
             database_url=stack.database_url(),
             sandbox_url=at.sandbox_url,
             service_token=known.ops_token,
-            vendors={v.name: "real" if v.real else "sandbox" for v in stack.vendors},
+            vendors={vendor.name: vendor.answers for vendor in stack.vendors},
             pids=self._pids(supervisor),
         )
         write_record(stack.home.record, self._record)

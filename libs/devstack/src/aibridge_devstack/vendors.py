@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +18,8 @@ class Vendor(Struct, frozen=True, kw_only=True):
     """One provider of the catalogue."""
 
     name: str
-    real: bool
+    answers: Literal["real", "sandbox", "nobody"]
+    """`nobody`: it has no key, and the sandbox does not know it."""
     variables: tuple[str, ...]
     """Setting one of these makes it real."""
 
@@ -56,10 +58,11 @@ def read_vendors(catalog: Path, environ: Mapping[str, str]) -> tuple[Vendor, ...
 
 def _vendor(provider: _Provider, environ: Mapping[str, str]) -> Vendor:
     variables = tuple(key.removeprefix("env:") for key in provider.keys if key.startswith("env:"))
-    only_variables = bool(variables) and len(variables) == len(provider.keys)
-    played = (
-        provider.name in SANDBOXED
-        and only_variables
-        and not any(environ.get(variable) for variable in variables)
-    )
-    return Vendor(name=provider.name, real=not played, variables=variables)
+    if (
+        len(variables) < len(provider.keys)
+        or not variables
+        or any(environ.get(variable) for variable in variables)
+    ):
+        return Vendor(name=provider.name, answers="real", variables=variables)
+    answers = "sandbox" if provider.name in SANDBOXED else "nobody"
+    return Vendor(name=provider.name, answers=answers, variables=variables)
