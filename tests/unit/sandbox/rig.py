@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +32,9 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     http: httpx.Client
 
-    def post(self, name: str, body: Body, *, key: str = "sk-test", **headers: str) -> httpx.Response:
+    def post(
+        self, name: str, body: Body, *, key: str = "sk-test", **headers: str
+    ) -> httpx.Response:
         """To a route of `ROUTES`, with every vendor's way of showing the key."""
         return self.http.post(
             self.base + ROUTES[name], json=body, headers={**credentials(key), **headers}
@@ -100,7 +102,7 @@ def events(response: httpx.Response) -> list[Body]:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[str]:
+def running(settings: Settings) -> Generator[str]:
     """The base URL of a sandbox in a thread."""
     server = build_server(create_app(settings))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -54,11 +54,10 @@ def test_frames(rig: Rig) -> None:
 def test_function_round_trip_with_signature(google_sdk: genai.Client) -> None:
     tools: Any = [types.Tool(function_declarations=[types.FunctionDeclaration(**_declared())])]
     config = types.GenerateContentConfig(
-        tools=tools, automatic_function_calling={"disable": True}  # pyright: ignore[reportArgumentType]
+        tools=tools,
+        automatic_function_calling={"disable": True},  # pyright: ignore[reportArgumentType]
     )
-    question = types.Content(
-        role="user", parts=[types.Part(text=directive(tool={"parallel": 2}))]
-    )
+    question = types.Content(role="user", parts=[types.Part(text=directive(tool={"parallel": 2}))])
     first = google_sdk.models.generate_content(model=MODEL, contents=[question], config=config)
     assert first.candidates
     said = first.candidates[0].content
@@ -92,7 +91,9 @@ def _declared() -> dict[str, Any]:
 def test_thoughts_are_outside_the_candidates(rig: Rig) -> None:
     config = {"thinkingConfig": {"includeThoughts": True, "thinkingLevel": "LOW"}}
     shown = rig.ask("gemini-whole", "hi", generationConfig=config).json()
-    hidden = rig.ask("gemini", "hi", generation_config={"thinking_config": {"thinking_level": "low"}})
+    hidden = rig.ask(
+        "gemini", "hi", generation_config={"thinking_config": {"thinking_level": "low"}}
+    )
     usage = shown["usageMetadata"]
 
     assert shown["candidates"][0]["content"]["parts"][0]["thought"] is True
@@ -100,7 +101,7 @@ def test_thoughts_are_outside_the_candidates(rig: Rig) -> None:
     assert usage["totalTokenCount"] == (
         usage["promptTokenCount"] + usage["candidatesTokenCount"] + usage["thoughtsTokenCount"]
     )
-    assert "thought\":true" not in hidden.text
+    assert 'thought":true' not in hidden.text
     assert events(hidden)[-1]["usageMetadata"]["thoughtsTokenCount"] == usage["thoughtsTokenCount"]
 
 
@@ -124,7 +125,10 @@ def test_structured_and_capped(rig: Rig) -> None:
 
 
 STRICT: list[tuple[dict[str, Any], str]] = [
-    ({"messages": []}, 'Invalid JSON payload received. Unknown name "messages": Cannot find field.'),
+    (
+        {"messages": []},
+        'Invalid JSON payload received. Unknown name "messages": Cannot find field.',
+    ),
     ({"generationConfig": {"max_tokens": 5}}, "Unknown name \"max_tokens\" at 'generation_config'"),
     ({"generationConfig": {"stopSequences": list("abcdef")}}, "stop_sequences"),
     ({"generationConfig": {"temperature": 3}}, "range [0.0, 2.0]"),

@@ -79,7 +79,7 @@ def test_parallel_calls_then_result(openai_sdk: openai.OpenAI) -> None:
             call["arguments"] += delta.function.arguments or ""
 
     assert finish == "tool_calls"
-    assert [0, 1] == list(calls)
+    assert list(calls) == [0, 1]
     assert json.loads(calls[1]["arguments"]) == {"city": "sandbox", "days": 2}
 
     function = {"name": "get_weather", "arguments": calls[0]["arguments"]}
@@ -88,21 +88,19 @@ def test_parallel_calls_then_result(openai_sdk: openai.OpenAI) -> None:
         {"role": "tool", "tool_call_id": call["id"], "content": "22 degrees"}
         for call in calls.values()
     ]
-    answer = openai_sdk.chat.completions.create(
-        model="gpt-4o",
-        messages=[
-            {"role": "user", "content": f"weather? {wish}"},
-            {"role": "assistant", "tool_calls": said},
-            *results,
-        ],  # pyright: ignore[reportArgumentType]
-        tools=[WEATHER],  # pyright: ignore[reportArgumentType]
-    )
+    history: Any = [
+        {"role": "user", "content": f"weather? {wish}"},
+        {"role": "assistant", "tool_calls": said},
+        *results,
+    ]
+    tools: Any = [WEATHER]
+    answer = openai_sdk.chat.completions.create(model="gpt-4o", messages=history, tools=tools)
 
     assert "22 degrees" in (answer.choices[0].message.content or "")
 
 
 def test_structured_output(openai_sdk: openai.OpenAI) -> None:
-    schema = {
+    schema: dict[str, Any] = {
         "type": "object",
         "properties": {"kind": {"enum": ["a", "b"]}, "n": {"type": "number", "maximum": 0}},
         "required": ["kind", "n"],

@@ -14,7 +14,11 @@ READ: dict[str, Any] = {
     "type": "function",
     "name": "read_file",
     "strict": False,
-    "parameters": {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
+    "parameters": {
+        "type": "object",
+        "properties": {"path": {"type": "string"}},
+        "required": ["path"],
+    },
 }
 
 
@@ -98,7 +102,9 @@ def test_custom_and_namespaced_tools(rig: Rig) -> None:
         {"type": "namespace", "name": "agents", "description": "x", "tools": [READ]},
         {"type": "web_search"},
     ]
-    custom = events(rig.ask("responses", directive(tool={"name": "exec", "raw": "ls"}), tools=tools))
+    custom = events(
+        rig.ask("responses", directive(tool={"name": "exec", "raw": "ls"}), tools=tools)
+    )
     spaced = rig.ask("responses", directive(tool="read_file"), stream=False, tools=tools).json()
 
     kinds = [event["type"] for event in custom]
@@ -112,7 +118,11 @@ def test_codex_body_is_accepted(rig: Rig) -> None:
         "model": "gpt-6.1-sol",
         "input": [
             {"type": "additional_tools", "tools": [{"type": "custom", "name": "exec"}]},
-            {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "s"}]},
+            {
+                "type": "message",
+                "role": "developer",
+                "content": [{"type": "input_text", "text": "s"}],
+            },
             {
                 "type": "message",
                 "role": "user",
