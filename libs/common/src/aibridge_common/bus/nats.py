@@ -21,6 +21,8 @@ from nats.js.api import (
 
 from aibridge_common.telemetry.log import get_logger
 
+_FORMING_ATTEMPTS = 30
+
 Handler = Callable[[bytes], Awaitable[None]]
 
 
@@ -160,6 +162,17 @@ class Bus:
             deny_delete=True,
             deny_purge=True,
         )
+        for attempt in range(_FORMING_ATTEMPTS):
+            try:
+                await self._put_stream(config)
+            except (nats.js.errors.ServiceUnavailableError, nats.errors.Error, TimeoutError):
+                if attempt == _FORMING_ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(1)  # a cluster that is still electing its leader
+            else:
+                return
+
+    async def _put_stream(self, config: StreamConfig) -> None:
         try:
             await self._js.add_stream(config)
         except nats.js.errors.BadRequestError:

@@ -18,7 +18,11 @@ _LOCK = 7_403_001
 
 
 def migrate(url: str, schema: str, migrations: Path) -> str:
-    """Bring `schema` to the newest version; returns that version. Safe to call again at any time."""
+    """Bring `schema` to the newest version this code knows; returns the version it then has.
+
+    Safe to call again at any time. A schema that is already newer is left as it is: during a rollout old and new code run
+    side by side, and migrations only ever add.
+    """
     return asyncio.run(_migrate(url, schema, migrations))
 
 
@@ -53,11 +57,20 @@ def _upgrade(connection: Connection, schema: str, migrations: Path) -> str:
     script = ScriptDirectory.from_config(config)
     head = script.get_current_head() or ""
 
+    known = {revision.revision for revision in script.walk_revisions()}
+    applied = ""
+
     def steps(revision: Any, _context: Any) -> Any:
+        nonlocal applied
+        applied = head
+        newer = [name for name in revision if name not in known]
+        if newer:
+            applied = newer[0]
+            return []
         return script._upgrade_revs("head", revision)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     with EnvironmentContext(config, script, fn=steps, destination_rev="head") as environment:
         environment.configure(connection=connection, version_table_schema=schema)
         with environment.begin_transaction():
             environment.run_migrations()
-    return head
+    return applied

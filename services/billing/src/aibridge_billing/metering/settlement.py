@@ -1,7 +1,7 @@
 """From envelopes to the ledger: price every event, settle the batch, set aside what cannot be settled."""
 
 import msgspec
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from aibridge_billing.ledger.journal import Charge, Settled, settle
 from aibridge_billing.metering.dead_letters import bury
@@ -12,6 +12,11 @@ from aibridge_common.events.usage import UsageEnvelope, UsageRecorded
 from aibridge_common.telemetry.log import get_logger
 
 _DECODE = msgspec.json.Decoder(UsageEnvelope).decode
+
+_RULE_BROKEN = frozenset({"22", "23"})
+"""SQLSTATE classes: data exception, integrity constraint violation."""
+
+_RAISED_BY_THE_LEDGER = "P0001"
 
 
 class Settlement:
@@ -25,8 +30,8 @@ class Settlement:
     async def apply(self, payloads: list[bytes]) -> Settled:
         """Settle a batch of envelopes in one transaction.
 
-        Raises `OperationalError` and the like when the database is away: nothing is acknowledged then. An event that
-        breaks a rule is buried and the others are settled.
+        Raises `DBAPIError` when the database is away, locked or misconfigured: nothing is acknowledged then, and it comes
+        again. An event that breaks a rule of the ledger is buried and the others are settled.
         """
         charges: list[Charge] = []
         buried: list[tuple[object, UsageRecorded | None, str]] = []
@@ -54,10 +59,8 @@ class Settlement:
         try:
             async with transaction(self._database) as tx:
                 return await settle(tx, charges)
-        except (OperationalError, InterfaceError):
-            raise
         except DBAPIError as error:
-            if error.connection_invalidated:
+            if not _is_the_events_fault(error):
                 raise
             return await self._settle_one_by_one(charges)
 
@@ -67,10 +70,8 @@ class Settlement:
             try:
                 async with transaction(self._database) as tx:
                     one = await settle(tx, [charge])
-            except (OperationalError, InterfaceError):
-                raise
             except DBAPIError as error:
-                if error.connection_invalidated:
+                if not _is_the_events_fault(error):
                     raise
                 await self._bury(charge.event, charge.event, str(error.orig))
             else:
@@ -83,3 +84,9 @@ class Settlement:
         self._log.error("usage.dead_letter", event_id=str(event_id), reason=reason)
         async with transaction(self._database) as tx:
             await bury(tx, event_id, document, reason)
+
+
+def _is_the_events_fault(error: DBAPIError) -> bool:
+    """Whether the same event would be refused again: a constraint or a value, as opposed to the database's state."""
+    sqlstate = str(getattr(error.orig, "sqlstate", ""))
+    return sqlstate[:2] in _RULE_BROKEN or sqlstate == _RAISED_BY_THE_LEDGER
