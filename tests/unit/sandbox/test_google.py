@@ -88,6 +88,17 @@ def _declared() -> dict[str, Any]:
     return {"name": "get_weather", "parameters_json_schema": DECLARATION["parametersJsonSchema"]}
 
 
+def test_chat_remembers_streamed_turns(google_sdk: genai.Client) -> None:
+    """The SDK keeps a streamed turn only if every chunk has something in it."""
+    chat = google_sdk.chats.create(model=MODEL)
+    for text in ("first", "second"):
+        list(chat.send_message_stream(text))
+
+    roles = [content.role for content in chat.get_history(curated=True)]
+    assert roles.count("user") == 2
+    assert roles[-1] == "model"
+
+
 def test_thoughts_are_outside_the_candidates(rig: Rig) -> None:
     config = {"thinkingConfig": {"includeThoughts": True, "thinkingLevel": "LOW"}}
     shown = rig.ask("gemini-whole", "hi", generationConfig=config).json()

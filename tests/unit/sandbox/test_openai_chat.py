@@ -63,10 +63,11 @@ def test_usage_stays_out_unless_asked(rig: Rig) -> None:
 def test_parallel_calls_then_result(openai_sdk: openai.OpenAI) -> None:
     """Two calls by index with the least arguments; the next turn mentions the results."""
     wish = directive(tool={"parallel": 2})
+    tools: Any = [WEATHER]
     stream = openai_sdk.chat.completions.create(
         model="gpt-4o",
         messages=[{"role": "user", "content": f"weather? {wish}"}],
-        tools=[WEATHER],  # pyright: ignore[reportArgumentType]
+        tools=tools,
         stream=True,
     )
     calls: dict[int, dict[str, str]] = {}
@@ -93,7 +94,6 @@ def test_parallel_calls_then_result(openai_sdk: openai.OpenAI) -> None:
         {"role": "assistant", "tool_calls": said},
         *results,
     ]
-    tools: Any = [WEATHER]
     answer = openai_sdk.chat.completions.create(model="gpt-4o", messages=history, tools=tools)
 
     assert "22 degrees" in (answer.choices[0].message.content or "")

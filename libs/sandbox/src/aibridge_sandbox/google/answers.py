@@ -89,43 +89,60 @@ class _Stream:
         return (b"[" if first else b",\r\n") + data
 
     def write(self) -> None:
+        *before, (part, output, reasoning) = self._pieces()
+        for earlier, tokens, thought in before:
+            self._add(earlier, output=tokens, reasoning=thought)
+        self._write_end(part, reasoning, content=output + reasoning > 0)
+        if not self._is_sse:
+            self.tape.add(b"]", terminal=True)
+
+    def _pieces(self) -> list[tuple[dict[str, Any], int, int]]:
+        """Every part with its output and reasoning tokens; never empty.
+
+        Thoughts nobody is shown are billed with the part that follows them.
+        """
         maker = Parts(self._call, self._answer)
+        found: list[tuple[dict[str, Any], int, int]] = []
         hidden = 0
         for block in self._answer.blocks:
             for part, tokens in maker.pieces(block):
                 if part is None:
                     hidden += tokens
                 elif isinstance(block, Thought):
-                    self._add([part], reasoning=tokens)
+                    found.append((part, 0, tokens))
                 else:
-                    self._add([part], output=tokens, reasoning=hidden)
+                    found.append((part, tokens, hidden))
                     hidden = 0
-        self._write_end(maker.closing_signature(), hidden)
-        if not self._is_sse:
-            self.tape.add(b"]", terminal=True)
+        if hidden or not found:
+            found.append(({"text": ""}, 0, hidden))
+        signature = maker.closing_signature()
+        if signature is not None:
+            part, output, reasoning = found[-1]
+            found[-1] = ({**part, "thoughtSignature": signature}, output, reasoning)
+        return found
 
-    def _write_end(self, signature: str | None, hidden: int) -> None:
+    def _write_end(self, part: dict[str, Any], reasoning: int, *, content: bool) -> None:
+        """The last part and why it is the last; more reports follow with empty parts."""
         output = self._answer.output_tokens - self.tape.output
         truth = msgspec.structs.replace(
             self._prompt,
             output=self._answer.output_tokens,
             reasoning=self._answer.reasoning_tokens,
         )
-        closing: dict[str, Any] = {"text": ""}
-        if signature is not None:
-            closing["thoughtSignature"] = signature
         for report in reports_of(truth, self._call.script.usage):
-            body = _chunk(self._call, [closing], report, finish_reason(self._answer))
+            body = _chunk(self._call, [part], report, finish_reason(self._answer))
             self.tape.add(
                 self.framed(body, first=not self.tape.frames),
+                content=content,
                 terminal=True,
                 reports=report is not None,
                 output=output,
-                reasoning=hidden,
+                reasoning=reasoning,
             )
-            output = hidden = 0
+            output = reasoning = 0
+            part, content = {"text": ""}, False
 
-    def _add(self, parts: list[dict[str, Any]], *, output: int = 0, reasoning: int = 0) -> None:
+    def _add(self, part: dict[str, Any], *, output: int = 0, reasoning: int = 0) -> None:
         so_far = msgspec.structs.replace(
             self._prompt,
             output=self.tape.output + output,
@@ -134,7 +151,7 @@ class _Stream:
         fault = self._call.script.usage
         report = reports_of(so_far, fault)[0]
         self.tape.add(
-            self.framed(_chunk(self._call, parts, report), first=not self.tape.frames),
+            self.framed(_chunk(self._call, [part], report), first=not self.tape.frames),
             content=True,
             reports=report is not None,
             output=output,
