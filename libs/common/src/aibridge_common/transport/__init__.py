@@ -1,6 +1,5 @@
 """The hot-path HTTP client: pooled keep-alive HTTP/1.1 over TCP, TLS or a Unix socket. See README.md."""
 
-from aibridge_common.transport.connection import Connection as Response
 from aibridge_common.transport.errors import (
     BodyCut,
     ConnectFailed,
@@ -14,6 +13,7 @@ from aibridge_common.transport.errors import (
 )
 from aibridge_common.transport.origin import Origin, Proxy
 from aibridge_common.transport.pool import Pool, Timers
+from aibridge_common.transport.response import Response
 
 __all__ = [
     "BodyCut",

@@ -1,7 +1,6 @@
 """One connection as an asyncio Protocol: at most one exchange at a time, kept alive between exchanges.
 
-While an exchange runs the connection *is* its response: status, headers, then body bytes as they come. That saves
-an object and a hand-over per request, and it is why `Response` is only another name for this class.
+It parses into its own fields, which the next exchange overwrites; callers see them through a `Response`.
 """
 
 import asyncio

@@ -14,6 +14,7 @@ from aibridge_common.transport.errors import (
     ConnectTimeout,
 )
 from aibridge_common.transport.origin import Origin, Proxy
+from aibridge_common.transport.response import Response
 from aibridge_common.transport.tunnel import open_tunnel
 
 
@@ -64,10 +65,10 @@ class Pool:
         headers: Iterable[tuple[bytes, bytes]],
         body: bytes = b"",
         timers: Timers = DEFAULT_TIMERS,
-    ) -> Connection:
+    ) -> Response:
         """Send a request; the answer's status and headers are there when this returns.
 
-        The caller reads the body to its end or calls `close()`; both are needed exactly once. A kept-alive
+        The caller reads the body to its end or calls `close()`; doing both is harmless. A kept-alive
         connection that the peer closed before a byte of answer is replaced once: such a peer has not begun to answer.
         Raises `TransportError`; its `sent` says whether the peer may have acted.
         """
@@ -97,7 +98,7 @@ class Pool:
         except BaseException:
             connection.close()
             raise
-        return connection
+        return Response(connection)
 
     @staticmethod
     async def _exchange(
