@@ -112,14 +112,11 @@ class Connection(asyncio.Protocol):
         return data
 
     def close(self) -> None:
-        """End the exchange here; a half-read connection is never used again."""
-        self._disarm()
-        if self._in_use:
-            self._in_use = False
-            self._pool.forget(self)
-        if self._transport is not None:
-            self._transport.abort()
-            self._transport = None
+        """End the exchange here, and whoever waits for it; a half-read connection is never used again."""
+        if self._head_done:
+            self._fail(BodyCut("the exchange was closed here", sent=Sent.MAYBE))
+        else:
+            self._fail(ConnectionDropped("the connection was closed here", sent=Sent.MAYBE))
 
     def _finish(self) -> None:
         if not self._in_use:

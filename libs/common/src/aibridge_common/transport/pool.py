@@ -54,6 +54,7 @@ class Pool:
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()
         self._connecting = 0
+        self._closed = False
         self._connections_max = connections_max
         self._idle_connection_s = idle_connection_s
         self._host_line = b" HTTP/1.1\r\nhost: " + origin.host_header.encode() + b"\r\n"
@@ -91,7 +92,7 @@ class Pool:
         try:
             await connection.exchange(bytes(head), body, timers.headers_s)
         except ConnectionDropped:
-            if not reused:
+            if not reused or self._closed:
                 raise
             connection = await self._connect(timers.connect_s)
             await self._exchange(connection, bytes(head), body, timers.headers_s)
@@ -120,6 +121,8 @@ class Pool:
         return None
 
     async def _connect(self, timeout_s: float) -> Connection:
+        if self._closed:
+            raise ConnectFailed("the pool is closed")
         if len(self._open) + self._connecting >= self._connections_max:
             raise ConnectFailed(f"all {self._connections_max} connections are in use")
         self._connecting += 1
@@ -132,6 +135,9 @@ class Pool:
             raise ConnectFailed(f"cannot connect: {error}") from error
         finally:
             self._connecting -= 1
+        if self._closed:
+            connection.close()
+            raise ConnectFailed("the pool is closed")
         self._open.add(connection)
         return connection
 
@@ -183,7 +189,8 @@ class Pool:
         return len(self._open)
 
     def close(self) -> None:
-        """Close every connection; running exchanges end with an error."""
+        """Close every connection; running exchanges end with an error, new ones are refused."""
+        self._closed = True
         for connection in list(self._open):
             connection.close()
         self._idle.clear()

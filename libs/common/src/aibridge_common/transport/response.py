@@ -38,4 +38,3 @@ class Response:
         """End the exchange here; a half-read connection is never used again. Does nothing after the end."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
