@@ -107,7 +107,7 @@ def _check_image(source: dict[str, Any], where: str) -> None:
     if source.get("type") == "base64" and source.get("media_type") not in _IMAGES:
         words = ", ".join(f"'{name}'" for name in _IMAGES)
         raise wrong(f"{where}.image.source.base64.media_type", f"Input should be {words}")
-    if source.get("type") not in {"base64", "url", "file"}:
+    if source.get("type") not in ("base64", "url", "file"):
         raise required(f"{where}.image.source")
 
 

@@ -148,7 +148,7 @@ def _check_sampling(call: Call, model: Model) -> None:
 def _check_output(body: dict[str, Any], model: Model) -> None:
     output = as_dict(body.get("output_config"))
     for name in output:
-        if name not in {"effort", "format", "task_budget"}:
+        if name not in ("effort", "format", "task_budget"):
             raise extra(f"output_config.{name}")
     effort = output.get("effort")
     if effort is not None and not model.efforts:

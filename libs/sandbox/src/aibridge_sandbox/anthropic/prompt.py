@@ -48,7 +48,7 @@ def _segment(place: str, block: dict[str, Any]) -> Segment:
 
 def thinks(call: Call) -> bool:
     """Whether the client asked for thinking, in either way."""
-    return as_dict(call.body.get("thinking")).get("type") in {"enabled", "adaptive"}
+    return as_dict(call.body.get("thinking")).get("type") in ("enabled", "adaptive")
 
 
 def shows_thinking(call: Call) -> bool:
@@ -69,7 +69,9 @@ def read_ask(call: Call) -> Ask:
         vendor_name="Anthropic",
         text=find_directives(_last_user_text(body))[1],
         tools=tuple(_tools(body)),
-        force=(as_str(choice.get("name")) or ANY_TOOL) if choice.get("type") in _FORCING else None,
+        force=(as_str(choice.get("name")) or ANY_TOOL)
+        if as_str(choice.get("type")) in _FORCING
+        else None,
         parallel=choice.get("disable_parallel_tool_use") is not True,
         result=None if results is None else find_directives(results)[1],
         schema=as_dict(form.get("schema")) if form.get("type") == "json_schema" else None,
@@ -84,7 +86,7 @@ def _tools(body: dict[str, Any]) -> list[Tool]:
     return [
         Tool(name=as_str(tool.get("name")), schema=as_dict(tool.get("input_schema")))
         for tool in dicts(body.get("tools"))
-        if tool.get("type") in {None, "custom"} and tool.get("defer_loading") is not True
+        if tool.get("type") in (None, "custom") and tool.get("defer_loading") is not True
     ]
 
 

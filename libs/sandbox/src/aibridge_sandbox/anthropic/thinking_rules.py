@@ -44,7 +44,7 @@ def _check_budget(body: dict[str, Any], thinking: dict[str, Any]) -> None:
         )
     if budget >= (as_int(body.get("max_tokens")) or 0):
         raise Refusal(400, "`max_tokens` must be greater than `thinking.budget_tokens`.")
-    if body.get("temperature") not in {None, 1}:
+    if body.get("temperature") not in (None, 1):
         raise Refusal(400, "`temperature` may only be set to 1 when thinking is enabled.")
-    if as_dict(body.get("tool_choice")).get("type") in {"any", "tool"}:
+    if as_dict(body.get("tool_choice")).get("type") in ("any", "tool"):
         raise Refusal(400, "Thinking may not be enabled when tool_choice forces tool use.")

@@ -20,7 +20,7 @@ def check_tools(body: dict[str, Any]) -> None:
     names: set[str] = set()
     for index, tool in enumerate(dicts(body.get("tools"))):
         where = f"tools.{index}"
-        if tool.get("type") in {None, "custom"}:
+        if tool.get("type") in (None, "custom"):
             _check_custom(tool, f"{where}.custom")
         name = as_str(tool.get("name"))
         if name and name in names:

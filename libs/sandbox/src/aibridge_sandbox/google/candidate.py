@@ -33,7 +33,7 @@ class Parts:
         self._shows = shows_thoughts(call)
         self._signature: str | None = seal("google", call.mint)
         model = call.model
-        self._signs_calls = model is not None and model.thinking in {"budget", "level"}
+        self._signs_calls = model is not None and model.thinking in ("budget", "level")
         self._signs_text = answer.reasoning_tokens > 0
 
     def pieces(self, block: Block) -> list[tuple[dict[str, Any] | None, int]]:

@@ -43,9 +43,9 @@ def check_contents(body: dict[str, Any], model: Model) -> None:
 def _check_content(content: dict[str, Any], index: int) -> None:
     where = f"contents[{index}]"
     for name in content:
-        if name not in {"role", "parts"}:
+        if name not in ("role", "parts"):
             raise unknown_name(name, where)
-    if content.get("role", "user") not in _ROLES:
+    if as_str(content.get("role", "user")) not in _ROLES:
         raise wrong("Please use a valid role: user, model.")
     parts = as_list(content.get("parts"))
     if not parts:

@@ -45,7 +45,7 @@ def declarations(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 def thinks(call: Call, config: dict[str, Any]) -> bool:
     """Asked to think, and able to; a budget of 0 is asked not to."""
-    if call.model is None or call.model.thinking not in {"budget", "level"}:
+    if call.model is None or call.model.thinking not in ("budget", "level"):
         return False
     thinking = as_dict(config.get("thinkingConfig"))
     return bool(thinking) and thinking.get("thinkingBudget") != 0

@@ -74,12 +74,12 @@ def _check_schema(schema: dict[str, Any], where: str) -> None:
 def _check_choice(body: dict[str, Any]) -> None:
     config = as_dict(as_dict(body.get("toolConfig")).get("functionCallingConfig"))
     mode = config.get("mode")
-    if mode not in {None, "AUTO", "ANY", "NONE", "VALIDATED", "MODE_UNSPECIFIED"}:
+    if mode not in (None, "AUTO", "ANY", "NONE", "VALIDATED", "MODE_UNSPECIFIED"):
         raise wrong(f"Invalid value at 'tool_config.function_calling_config.mode', \"{mode}\"")
     if mode == "ANY" and not declarations(body):
         raise wrong("Function calling config is set without function_declarations.")
     allowed = as_list(config.get("allowedFunctionNames"))
-    if allowed and mode not in {"ANY", "VALIDATED"}:
+    if allowed and mode not in ("ANY", "VALIDATED"):
         raise wrong("allowed_function_names should only be set when mode is ANY.")
     known = [declared.get("name") for declared in declarations(body)]
     if any(name not in known for name in allowed):

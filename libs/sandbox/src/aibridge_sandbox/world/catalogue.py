@@ -146,7 +146,7 @@ class Catalogue:
     def _extension(self, word: str) -> Model:
         name, _, like = word.partition("=")
         vendor, _, model_id = name.partition("/")
-        if vendor not in {"openai", "anthropic", "google"} or not model_id:
+        if vendor not in ("openai", "anthropic", "google") or not model_id:
             raise ValueError(f"a model is vendor/id or vendor/id=known-id, not {word!r}")
         if not like:
             return msgspec.convert({"id": model_id, "vendor": vendor}, Model)

@@ -127,7 +127,7 @@ def _check_format(body: dict[str, Any]) -> None:
     kind = form.get("type")
     if not form:
         return
-    if kind not in {"text", "json_object", "json_schema"}:
+    if kind not in ("text", "json_object", "json_schema"):
         words = ("json_object", "json_schema", "text")
         raise wrong.not_one_of("response_format.type", kind, words)
     if kind == "json_schema":

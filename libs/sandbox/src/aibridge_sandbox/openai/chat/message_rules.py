@@ -34,7 +34,7 @@ def check_message(message: dict[str, Any], index: int) -> None:
     role = message.get("role")
     if role is None:
         raise wrong.missing(f"{param}.role")
-    if role not in _FIELDS:
+    if not isinstance(role, str) or role not in _FIELDS:
         raise wrong.not_one_of(f"{param}.role", role, tuple(_FIELDS))
     for name in message:
         if name not in _FIELDS[role]:
@@ -69,7 +69,7 @@ def _check_content(message: dict[str, Any], role: str, index: int) -> None:
 def _check_part(part: dict[str, Any], role: str, param: str) -> None:
     allowed = _PARTS.get(role, frozenset({"text"}))
     kind = part.get("type")
-    if kind not in allowed:
+    if as_str(kind) not in allowed:
         raise wrong.not_one_of(f"{param}.type", kind, (*sorted(allowed - {"text"}), "text"))
     for name in part:
         if name not in _PART_FIELDS:
@@ -87,7 +87,7 @@ def _check_call(call: dict[str, Any], param: str) -> None:
     if len(identity) > _CALL_ID_CHARACTERS_MAX:
         raise wrong.too_long(f"{param}.id", _CALL_ID_CHARACTERS_MAX, len(identity))
     kind = call.get("type")
-    if kind not in {"function", "custom"}:
+    if kind not in ("function", "custom"):
         raise wrong.missing(f"{param}.type")
     inner = as_dict(call.get(as_str(kind)))
     check_tool_name(inner.get("name"), f"{param}.{kind}.name")

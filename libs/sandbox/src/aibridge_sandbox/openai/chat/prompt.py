@@ -40,7 +40,7 @@ def read_ask(call: Call) -> Ask:
         else None,
         json_only=form.get("type") == "json_object",
         tokens_max=as_int(body.get("max_completion_tokens")) or as_int(body.get("max_tokens")),
-        thinks=effort(call) not in {"", "none"},
+        thinks=effort(call) not in ("", "none"),
         stops=_stops(body.get("stop")),
     )
 

@@ -15,7 +15,7 @@ def check_tools(call: Call, model: Model) -> None:
     tools = call.body.get("tools")
     if tools is None:
         for name in ("tool_choice", "parallel_tool_calls"):
-            if call.body.get(name) not in {None, "none"}:
+            if call.body.get(name) not in (None, "none"):
                 raise wrong.invalid(
                     name,
                     f"Invalid value for '{name}': '{name}' is only allowed "
@@ -46,7 +46,7 @@ def _check_tool(tool: dict[str, Any], param: str) -> None:
     kind = tool.get("type")
     if kind is None:
         raise wrong.missing(f"{param}.type")
-    if kind not in {"function", "custom"}:
+    if kind not in ("function", "custom"):
         raise wrong.not_one_of(f"{param}.type", kind, ("function", "custom"))
     for name in tool:
         if name not in {"type", kind}:

@@ -76,7 +76,7 @@ def _check_tools(call: Call) -> None:
         declared = as_dict(tool)
         if not as_str(declared.get("type")):
             raise wrong.missing(f"tools[{index}].type")
-        if declared["type"] in {"function", "custom"}:
+        if declared["type"] in ("function", "custom"):
             check_tool_name(declared.get("name"), f"tools[{index}].name")
         if declared["type"] == "function":
             check_parameters(declared, f"tools[{index}]")
@@ -87,7 +87,7 @@ def _check_tools(call: Call) -> None:
             "tool_choice", "Tool choice 'required' must be specified with 'tools' parameter."
         )
     named = as_dict(choice)
-    if named.get("type") in {"function", "custom"} and named.get("name") not in {
+    if named.get("type") in ("function", "custom") and named.get("name") not in {
         tool.name for tool in tools
     }:
         raise wrong.invalid(

@@ -26,7 +26,7 @@ def output_items(call: Call, answer: Answer) -> list[Item]:
     """The items in the order they are streamed."""
     items: list[Item] = []
     thought = next((block.text for block in answer.blocks if isinstance(block, Thought)), None)
-    if thought is not None or effort(call) not in {"", "none"}:
+    if thought is not None or effort(call) not in ("", "none"):
         items.append(_reasoning(call, thought or ""))
     for number, block in enumerate(answer.blocks):
         match block:
@@ -50,7 +50,7 @@ def output_items(call: Call, answer: Answer) -> list[Item]:
 
 def shows_summary(call: Call) -> bool:
     """Whether reasoning comes with a summary or bare."""
-    return as_dict(call.body.get("reasoning")).get("summary") not in {None, "none"}
+    return as_dict(call.body.get("reasoning")).get("summary") not in (None, "none")
 
 
 def _status(answer: Answer) -> str:

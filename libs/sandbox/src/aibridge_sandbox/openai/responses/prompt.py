@@ -92,7 +92,7 @@ def read_ask(call: Call) -> Ask:
         schema=as_dict(form.get("schema")) if form.get("type") == "json_schema" else None,
         json_only=form.get("type") == "json_object",
         tokens_max=as_int(body.get("max_output_tokens")),
-        thinks=effort(call) not in {"", "none"},
+        thinks=effort(call) not in ("", "none"),
     )
 
 
