@@ -101,7 +101,8 @@ class Connection(asyncio.Protocol):
             if self._complete:
                 self._finish()
                 return b""
-            self._arm(idle_timeout_s)
+            if self._error is None:
+                self._arm(idle_timeout_s)
             await self._wait()
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
@@ -130,9 +131,7 @@ class Connection(asyncio.Protocol):
 
     def rest(self, idle_s: float) -> None:
         """Wait in the pool; the peer's FIN or the time limit ends the wait."""
-        self._deadline_s = self._loop.time() + idle_s
-        if self._alarm is None:
-            self._alarm = self._loop.call_at(self._deadline_s, self._ring)
+        self._arm(idle_s)
 
     # --- waiting and timers -------------------------------------------------------------------
 
@@ -144,8 +143,6 @@ class Connection(asyncio.Protocol):
             await waiter
         finally:
             self._waiter = None
-        if self._error is not None and not self._chunks and not self._complete:
-            raise self._error
 
     def _wake(self) -> None:
         waiter = self._waiter
