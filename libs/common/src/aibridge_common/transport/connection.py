@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from aibridge_common.transport.pool import Pool
 
 HEADER_BYTES_MAX = 64 * 1024
+"""Also the limit for whatever else is not body: interim answers, chunk extensions, trailers."""
 HEADERS_MAX = 200
+_TOO_LARGE = "the head of the answer is too large"
 BUFFERED_BYTES_MAX = 256 * 1024
 """More than this unread and we stop reading from the peer: back-pressure instead of memory."""
 
@@ -50,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._buffered_bytes = 0
         self._header_bytes = 0
+        self._bytes_since_body = 0
         self._head_done = False
         self._complete = False
         self._answered = False
@@ -201,6 +204,7 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         self._answered = True
+        self._bytes_since_body += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -209,6 +213,10 @@ class Connection(asyncio.Protocol):
             cause = error.__context__
             reason = str(cause) if isinstance(cause, _LimitExceeded) else "not an HTTP answer"
             self._fail(ProtocolViolation(reason, sent=Sent.MAYBE))
+            return
+        if self._bytes_since_body > HEADER_BYTES_MAX and not self._complete:
+            # The parser gathers a field until its end comes, so that is not left to `on_header`.
+            self._fail(ProtocolViolation(_TOO_LARGE, sent=Sent.MAYBE))
             return
         if self._head_done:
             self._wake()
@@ -261,7 +269,9 @@ class Connection(asyncio.Protocol):
         """Called by the parser."""
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > HEADER_BYTES_MAX or len(self.headers) >= HEADERS_MAX:
-            raise _LimitExceeded("the head of the answer is too large")
+            raise _LimitExceeded(_TOO_LARGE)
+        if self._head_done:
+            return  # a trailer: it may not pose as a header (RFC 9110 §6.5.1)
         name = name.lower()
         if name in {b"content-length", b"transfer-encoding"}:
             self._framed = True
@@ -279,12 +289,14 @@ class Connection(asyncio.Protocol):
         self.status = status
         self._keep_alive = self._parser.should_keep_alive()
         self._head_done = True
+        self._bytes_since_body = 0
         self._awaiting_headers = False
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
         self._chunks.append(body)
         self._buffered_bytes += len(body)
+        self._bytes_since_body = 0
 
     def on_message_complete(self) -> None:
         """Called by the parser."""
