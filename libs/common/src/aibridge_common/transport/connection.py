@@ -126,11 +126,16 @@ class Connection(asyncio.Protocol):
         if not self._in_use:
             return
         self._in_use = False
-        if self._keep_alive and self.usable:
+        if self._keep_alive and self.usable and self._request_is_out:
             self._pool.put_back(self)
         else:
             self._pool.forget(self)
             self.close()
+
+    @property
+    def _request_is_out(self) -> bool:
+        # A peer may refuse a large request before it has read it; what follows would wait behind the rest of it.
+        return self._transport is None or self._transport.get_write_buffer_size() == 0
 
     def rest(self, idle_s: float) -> None:
         """Wait in the pool; the peer's FIN or the time limit ends the wait."""
