@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
         """Send a request and wait until the status and headers of its answer are here."""
         transport = self._transport
         if transport is None or transport.is_closing():
+            self._pool.forget(self)  # it may have ended before the pool came to count it
             raise ConnectionDropped("the connection was closed", sent=Sent.NO)
         self._reset()
         self._error = None
