@@ -131,7 +131,7 @@ class Pool:
                 connection = await self._open_connection()
         except TimeoutError:
             raise ConnectTimeout(f"no connection within {timeout_s:g} s") from None
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ValueError) as error:  # ValueError: a name that cannot be encoded
             raise ConnectFailed(f"cannot connect: {error}") from error
         finally:
             self._connecting -= 1
