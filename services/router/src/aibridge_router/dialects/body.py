@@ -1,58 +1,66 @@
 """What is checked on the bytes of a request before anything decodes them."""
 
+import re
+from functools import cache
+from itertools import accumulate, pairwise
+
+import re
+
+import msgspec
+
+from aibridge_common.errors import InvalidRequest
+
 DEPTH_MAX = 64
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_INDEX = re.compile(r"\[(\d+|\.\.\.)\]")
+_MISSING = re.compile(r"Object missing required field `(.+)`")
+_NOT_MARKS = bytes(set(range(256)) - set(b'"[]{}'))
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_WHITESPACE = b" \t\r\n"
 
 
 def nested_too_deep(body: bytes, limit: int = DEPTH_MAX) -> bool:
     """Whether JSON `body` nests deeper than `limit`.
 
     A decoder that recurses can exhaust the stack on a few kilobytes of brackets, so this comes first. It runs on
-    whole-body operations only: strings are cut out, then matching pairs are removed until nothing is left.
+    whole-body operations only: strings are cut out, then each bracket is a step up or down.
     """
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
-    brackets = _outside_strings(body).translate(None, _NOT_BRACKETS)
-    for _ in range(limit):
-        shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        if len(shorter) == len(brackets):
-            break
-        brackets = shorter
-    return len(brackets) > limit
+    marks = _unescaped(body).translate(_STEPS, _NOT_MARKS).replace(b'""', b"")
+    steps = b"".join(marks.split(b'"')[::2])
+    return max(accumulate(memoryview(steps).cast("b")), default=0) > limit
 
 
 def repeats_top_level(body: bytes, name: bytes) -> bool:
-    """Whether the object `body` has the member `name` twice.
+    """Whether the object `body` has the member `name` twice, however its letters are escaped.
 
     Two readers of such a body may believe different things, for example which model it asks for.
     """
-    quoted = b'"' + name + b'"'
-    if body.count(quoted) < 2:
+    escaped = b"\\u00" in body
+    pieces = _spellings(name).split(body) if escaped else body.split(b'"' + name + b'"')
+    if len(pieces) < 3:
         return False
-    found = 0
-    at = body.find(quoted)
-    while at >= 0:
-        after = body[at + len(quoted) : at + len(quoted) + 64].lstrip()
-        if after.startswith(b":") and _is_top_level(body[:at]):
+    found = depth = 0
+    inside = False
+    for piece, following in pairwise(pieces):
+        parts = _unescaped(piece).split(b'"')
+        depth += _opened(b"".join(parts[inside::2]))
+        inside ^= len(parts) % 2 == 0
+        if parts[-1].endswith(b"\\"):
+            inside = False  # the quote before the name was escaped; the one behind it ends a string
+        elif not inside and depth == 1 and following.lstrip(_WHITESPACE).startswith(b":"):
             found += 1
-            if found == 2:
-                return True
-        at = body.find(quoted, at + 1)
-    return False
+    return found > 1
 
 
-def _is_top_level(before: bytes) -> bool:
-    parts = _unescaped(before).split(b'"')
-    if len(parts) % 2 == 0:
-        return False  # inside a string
-    outside = b"".join(parts[::2])
-    opened = outside.count(b"{") + outside.count(b"[")
-    return opened - outside.count(b"}") - outside.count(b"]") == 1
-
-
-def _outside_strings(body: bytes) -> bytes:
-    return b"".join(_unescaped(body).split(b'"')[::2])
-
-
-def _unescaped(body: bytes) -> bytes:
-    return body.replace(b"\\\\", b"").replace(b'\\"', b"")
+def invalid_body(error: msgspec.DecodeError) -> InvalidRequest:
+    """Turns msgspec's `… - at `$.field`` into a message with the field apart."""
+    if not isinstance(error, msgspec.ValidationError):
+        return InvalidRequest(f"the body is not valid JSON: {error}")
+    reason, _, place = str(error).partition(" - at `$")
+    path = _INDEX.sub(r".\1", place.rstrip("`")).lstrip(".")
+    missing = _MISSING.fullmatch(reason)
+    if missing is not None:
+        path = f"{path}.{missing[1]}".lstrip(".")
+        reason = "Field required"
+    return InvalidRequest(f"{path or 'the body'}: {reason}", param=path or None)

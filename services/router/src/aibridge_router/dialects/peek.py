@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import InvalidRequest
-from aibridge_router.dialects.body import nested_too_deep, repeats_top_level
+from aibridge_router.dialects.body import invalid_body, nested_too_deep, repeats_top_level
 
 Count = Annotated[int, Meta(ge=1, le=100_000_000)]
 Choices = Annotated[int, Meta(ge=1, le=8)]
@@ -122,7 +122,7 @@ def peek(dialect: Dialect | None, body: bytes) -> Head:
     try:
         head = _PEEKS[dialect](body)
     except msgspec.DecodeError as error:
-        raise _invalid(error) from None
+        raise invalid_body(error) from None
     except RecursionError:
         raise InvalidRequest("the body nests too deep") from None
     if repeats_top_level(body, b"model"):
@@ -136,7 +136,7 @@ def peek_gemini(body: bytes, model: str, *, stream: bool) -> Head:
     try:
         config = _decode_gemini(body).generation_config or _GenerationConfig()
     except msgspec.DecodeError as error:
-        raise _invalid(error) from None
+        raise invalid_body(error) from None
     except RecursionError:
         raise InvalidRequest("the body nests too deep") from None
     return Head(
@@ -152,16 +152,3 @@ def _check(body: bytes) -> None:
         raise InvalidRequest("the body is empty; a JSON object is expected")
     if nested_too_deep(body):
         raise InvalidRequest("the body nests deeper than 64 levels")
-
-
-def _invalid(error: msgspec.DecodeError) -> InvalidRequest:
-    """Turns msgspec's `… - at `$.field`` into a message with the field apart."""
-    text = str(error)
-    message, separator, place = text.partition(" - at `$")
-    if not isinstance(error, msgspec.ValidationError):
-        return InvalidRequest(f"the body is not valid JSON: {text}")
-    if separator:
-        param = place.rstrip("`").lstrip(".") or None
-        return InvalidRequest(f"{param or 'the body'}: {message}", param=param)
-    missing = text.partition("missing required field `")[2].rstrip("`")
-    return InvalidRequest(f"{missing}: Field required" if missing else text, param=missing or None)

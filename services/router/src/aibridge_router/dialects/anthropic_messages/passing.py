@@ -56,7 +56,7 @@ class MessagesTap(StreamTap):
                     self._read_usage(payload)
         if _END.search(frames) is not None:
             self.terminal = True
-        elif _ERROR.search(frames) is not None:
+        if _ERROR.search(frames) is not None:
             self.failed = True
         return frames
 

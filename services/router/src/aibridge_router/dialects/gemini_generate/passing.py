@@ -10,7 +10,6 @@ from aibridge_router.dialects.gemini_generate.usage import UsageMetadata
 from aibridge_router.dialects.tap import StreamTap
 from aibridge_router.sse import payloads
 
-_FINISH = re.compile(rb'"(?:finishReason|blockReason)"\s*:\s*"')
 _ERROR = re.compile(rb'^data:\s*\{\s*"error"', re.MULTILINE)
 
 
@@ -18,7 +17,28 @@ class _Answer(Struct, frozen=True, rename="camel"):
     usage_metadata: UsageMetadata | None = None
 
 
+class _Candidate(Struct, frozen=True, rename="camel"):
+    finish_reason: str | None = None
+
+
+class _Feedback(Struct, frozen=True, rename="camel"):
+    block_reason: str | None = None
+
+
+class _Chunk(Struct, frozen=True, rename="camel"):
+    usage_metadata: UsageMetadata | None = None
+    candidates: list[_Candidate] | None = None
+    prompt_feedback: _Feedback | None = None
+
+    @property
+    def ends(self) -> bool:
+        if self.prompt_feedback is not None and self.prompt_feedback.block_reason:
+            return True
+        return any(candidate.finish_reason for candidate in self.candidates or ())
+
+
 _decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_array = msgspec.json.Decoder(list[_Answer]).decode
 
 
@@ -40,17 +60,14 @@ class GeminiTap(StreamTap):
     delta_mark = b'"candidates"'
 
     def _pass_on(self, frames: bytes) -> bytes:
-        newest: bytes | None = None
         for payload in payloads(frames):
-            newest = payload
-        if newest is not None:
-            usage = _decode_answer(newest).usage_metadata
+            chunk = _decode_chunk(payload)
             self.started = True
-            if usage is not None:
-                self.usage = usage.to_usage()
-        if _FINISH.search(frames) is not None:
-            self.terminal = True
-            self.usage_is_final = self.usage is not None
-        elif _ERROR.search(frames) is not None:
+            if chunk.usage_metadata is not None:
+                self.usage = chunk.usage_metadata.to_usage()
+            if chunk.ends:
+                self.terminal = True
+        self.usage_is_final = self.terminal and self.usage is not None
+        if _ERROR.search(frames) is not None:
             self.failed = True
         return frames

@@ -12,6 +12,7 @@ from aibridge_router.dialects.tap import StreamTap
 from aibridge_router.sse import payloads
 
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_DONE = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)
 _ERROR = re.compile(rb'^data:\s*\{\s*"error"', re.MULTILINE)
 
 
@@ -37,7 +38,7 @@ def answer_usage(body: bytes) -> Usage | None:
 class ChatTap(StreamTap):
     """Passes chunks on; reads the usage chunk and hides it from a client that did not ask for it."""
 
-    delta_mark = b'"delta":{'
+    delta_mark = b'"delta"'
 
     def __init__(self, *, provider: str | None, hide_usage: bool) -> None:
         super().__init__()
@@ -49,9 +50,9 @@ class ChatTap(StreamTap):
             frames = self._first(frames)
         if _USAGE.search(frames) is not None:
             frames = self._read_usage(frames)
-        if b"[DONE]" in frames:
-            self.terminal = self.terminal or b"data: [DONE]" in frames or b"data:[DONE]" in frames
-        elif _ERROR.search(frames) is not None:
+        if b"[DONE]" in frames and _DONE.search(frames) is not None:
+            self.terminal = True
+        if _ERROR.search(frames) is not None:
             self.failed = True
         return frames
 
@@ -67,7 +68,8 @@ class ChatTap(StreamTap):
 
     def _read_usage(self, frames: bytes) -> bytes:
         kept: list[bytes] = []
-        for frame in frames.replace(b"\r\n", b"\n").split(b"\n\n"):
+        blank_line = b"\r\n\r\n" if b"\r\n\r\n" in frames else b"\n\n"
+        for frame in frames.split(blank_line):
             hide = False
             for payload in payloads(frame):
                 if _USAGE.search(payload) is None:
@@ -79,4 +81,4 @@ class ChatTap(StreamTap):
                     hide = self._hide_usage and not chunk.choices
             if not hide:
                 kept.append(frame)
-        return b"\n\n".join(kept) if self._hide_usage else frames
+        return blank_line.join(kept) if self._hide_usage else frames

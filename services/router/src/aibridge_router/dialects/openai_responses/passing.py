@@ -10,8 +10,9 @@ from aibridge_router.dialects.openai_responses.usage import ResponsesUsage
 from aibridge_router.dialects.tap import StreamTap
 from aibridge_router.sse import payloads
 
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _TERMINAL = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed)"')
-_ERROR = re.compile(rb'"type"\s*:\s*"error"')
+_ERROR = re.compile(rb'^event:\s*error|^data:\s*\{\s*"type"\s*:\s*"error"', re.MULTILINE)
 
 
 class _Answer(Struct, frozen=True):
@@ -36,7 +37,7 @@ def answer_usage(body: bytes) -> Usage | None:
 class ResponsesTap(StreamTap):
     """Passes events on and reads the usage of the last one."""
 
-    delta_mark = b'.delta","'
+    delta_mark = b'.delta"'
 
     def _pass_on(self, frames: bytes) -> bytes:
         if not self.started:
@@ -48,16 +49,16 @@ class ResponsesTap(StreamTap):
             for payload in payloads(frames):
                 if _TERMINAL.search(payload) is not None:
                     self._read_terminal(payload)
-        elif _ERROR.search(frames) is not None:
+        if _ERROR.search(frames) is not None:
             self.failed = True
         return frames
 
     def _read_terminal(self, payload: bytes) -> None:
         event = _decode_event(payload)
-        if not event.type.startswith("response."):
-            return
+        if event.type not in _ENDS:
+            return  # the request's own metadata and tools are echoed in other events
         self.terminal = True
-        self.failed = event.type == "response.failed"
+        self.failed = self.failed or event.type == "response.failed"
         if event.response is not None and event.response.usage is not None:
             self.usage = event.response.usage.to_usage()
             self.usage_is_final = True
