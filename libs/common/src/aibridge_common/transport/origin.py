@@ -20,8 +20,17 @@ class Origin(Struct, frozen=True, kw_only=True):
     def host_header(self) -> str:
         """The `Host` header for this peer."""
         if self.socket_path is not None or self.port == _PORTS["https" if self.tls else "http"]:
-            return self.host
-        return f"{self.host}:{self.port}"
+            return self._bracketed_host
+        return self.authority
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as CONNECT wants them."""
+        return f"{self._bracketed_host}:{self.port}"
+
+    @property
+    def _bracketed_host(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @staticmethod
     def parse(url: str) -> tuple["Origin", str]:

@@ -43,8 +43,7 @@ async def open_tunnel(proxy: Proxy, origin: Origin) -> socket.socket:
 
 async def _http_connect(sock: socket.socket, proxy: Proxy, origin: Origin) -> None:
     loop = asyncio.get_running_loop()
-    target = f"{origin.host}:{origin.port}"
-    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    lines = [f"CONNECT {origin.authority} HTTP/1.1", f"Host: {origin.authority}"]
     if proxy.username is not None:
         pair = f"{proxy.username}:{proxy.password or ''}".encode()
         lines.append("Proxy-Authorization: Basic " + base64.b64encode(pair).decode())
