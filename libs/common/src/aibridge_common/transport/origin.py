@@ -1,7 +1,7 @@
 """Where a connection goes: parsed once, never per request."""
 
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
@@ -80,6 +80,9 @@ class Proxy(Struct, frozen=True, kw_only=True):
             kind="http" if parts.scheme == "http" else "socks5",
             host=parts.hostname,
             port=parts.port or (8080 if parts.scheme == "http" else 1080),
-            username=parts.username,
-            password=parts.password,
+            username=None if parts.username is None else unquote(parts.username),
+            password=None if parts.password is None else unquote(parts.password),
         )
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.kind}://{self.host}:{self.port})"
