@@ -1,0 +1,118 @@
+"""Chat streams to events."""
+
+import msgspec
+
+from aibridge_router.canonical.content import Refusal, Text, Thinking, ToolCall
+from aibridge_router.canonical.events import (
+    ArgumentsDelta,
+    BlockStarted,
+    BlockStopped,
+    Ended,
+    Event,
+    Failed,
+    Started,
+    Stopped,
+    StreamedBlock,
+    TextDelta,
+    UsageSeen,
+)
+from aibridge_router.canonical.response import Stop
+from aibridge_router.dialects.openai_chat.response import STOPS
+from aibridge_router.dialects.openai_chat.wire import Chunk, ChunkChoice, ToolCallWire
+from aibridge_router.sse import FrameSplitter, payloads
+
+_decode = msgspec.json.Decoder(Chunk).decode
+_DONE = b"[DONE]"
+
+
+class ChatDecoder:
+    """Text is one open block at a time; tool calls stay open until the end, since their pieces may interleave."""
+
+    def __init__(self) -> None:
+        self._frames = FrameSplitter()
+        self._started = False
+        self._blocks = 0
+        self._text: tuple[type[StreamedBlock], int] | None = None
+        self._calls: dict[int, int] = {}
+        self._custom: set[int] = set()
+        self._refused = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that are complete now. Raises `FrameTooLong` or `msgspec.DecodeError`."""
+        events: list[Event] = []
+        for payload in payloads(self._frames.feed(data)):
+            if payload.strip() == _DONE:
+                events.append(Ended())
+            else:
+                self._read(_decode(payload), events)
+        return events
+
+    def _read(self, chunk: Chunk, events: list[Event]) -> None:
+        if chunk.error is not None:
+            kind = str(chunk.error.code or chunk.error.type or "server_error")
+            events.append(Failed(kind=kind, message=chunk.error.message or "the vendor failed"))
+            return
+        if not self._started:
+            self._started = True
+            events.append(Started(id=chunk.id, model=chunk.model))
+        for choice in chunk.choices or ():
+            if choice.index == 0:
+                self._read_choice(choice, events)
+        if chunk.usage is not None:
+            events.append(UsageSeen(usage=chunk.usage.to_usage(), final=True))
+
+    def _read_choice(self, choice: ChunkChoice, events: list[Event]) -> None:
+        delta = choice.delta
+        if delta is not None:
+            if delta.reasoning_content:
+                self._say(Thinking, delta.reasoning_content, events)
+            if delta.content:
+                self._say(Text, delta.content, events)
+            if delta.refusal:
+                self._refused = True
+                self._say(Refusal, delta.refusal, events)
+            for call in delta.tool_calls or ():
+                self._call(call, events)
+        if choice.finish_reason is not None:
+            self._finish(choice.finish_reason, events)
+
+    def _say(self, kind: type[Text | Thinking | Refusal], text: str, events: list[Event]) -> None:
+        current = self._text
+        if current is None or current[0] is not kind:
+            self._close_text(events)
+            current = self._text = (kind, self._blocks)
+            self._blocks += 1
+            events.append(BlockStarted(index=current[1], block=kind(text="")))
+        events.append(TextDelta(index=current[1], text=text))
+
+    def _call(self, call: ToolCallWire, events: list[Event]) -> None:
+        number = call.index if call.index is not None else len(self._calls)
+        function, custom = call.function, call.custom
+        if number not in self._calls:
+            self._close_text(events)
+            self._calls[number] = self._blocks
+            name = (function and function.name) or (custom and custom.name) or ""
+            block = ToolCall(
+                id=call.id or f"call_{number}", name=name, arguments="", custom=custom is not None
+            )
+            events.append(BlockStarted(index=self._blocks, block=block))
+            self._blocks += 1
+        text = (function and function.arguments) or (custom and custom.input)
+        if text:
+            events.append(ArgumentsDelta(index=self._calls[number], text=text))
+
+    def _finish(self, finish_reason: str, events: list[Event]) -> None:
+        self._close_text(events)
+        events += [BlockStopped(index=index) for index in self._calls.values()]
+        reason = STOPS.get(finish_reason, "end")
+        if self._calls:
+            reason = "tool_use" if reason == "end" else reason
+        elif self._refused:
+            reason = "refusal"
+        self._calls = {}
+        events.append(Stopped(stop=Stop(reason=reason)))
+
+    def _close_text(self, events: list[Event]) -> None:
+        if self._text is not None:
+            events.append(BlockStopped(index=self._text[1]))
+            self._text = None
