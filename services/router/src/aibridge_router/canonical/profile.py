@@ -14,7 +14,7 @@ class Capabilities(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     sampling: bool = True
     reasoning: Literal["none", "budget", "adaptive", "effort", "level"] = "none"
-    efforts: list[str] = ["low", "medium", "high"]
+    efforts: tuple[str, ...] = ("low", "medium", "high")
     tools: bool = True
     vision: bool = True
     documents: bool = True

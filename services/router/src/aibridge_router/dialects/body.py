@@ -1,10 +1,8 @@
-"""What is checked on the bytes of a request before anything decodes them."""
+"""What is checked on the bytes of a request before anything decodes them, and how a refusal names its place."""
 
 import re
 from functools import cache
 from itertools import accumulate, pairwise
-
-import re
 
 import msgspec
 
@@ -53,8 +51,23 @@ def repeats_top_level(body: bytes, name: bytes) -> bool:
     return found > 1
 
 
+def _opened(outside_strings: bytes) -> int:
+    opened = outside_strings.count(b"{") + outside_strings.count(b"[")
+    return opened - outside_strings.count(b"}") - outside_strings.count(b"]")
+
+
+def _unescaped(body: bytes) -> bytes:
+    return body.replace(b"\\\\", b"").replace(b'\\"', b"")
+
+
+@cache
+def _spellings(name: bytes) -> re.Pattern[bytes]:
+    letters = (b"(?:%b|\\\\u00(?i:%02x))" % (re.escape(bytes([code])), code) for code in name)
+    return re.compile(b'"' + b"".join(letters) + b'"')
+
+
 def invalid_body(error: msgspec.DecodeError) -> InvalidRequest:
-    """Turns msgspec's `… - at `$.field`` into a message with the field apart."""
+    """The refusal of a body that does not fit, with the field's path in `param` (`messages.0.content`)."""
     if not isinstance(error, msgspec.ValidationError):
         return InvalidRequest(f"the body is not valid JSON: {error}")
     reason, _, place = str(error).partition(" - at `$")
