@@ -258,6 +258,8 @@ BEGIN
   CREATE TEMP TABLE IF NOT EXISTS settling (account_id uuid, reservation_id uuid, charge_utok bigint) ON COMMIT DELETE ROWS;
   CREATE TEMP TABLE IF NOT EXISTS settling_account (
     account_id uuid, total bigint, own bigint, taken bigint, excess bigint, pay bigint, tx_id bigint) ON COMMIT DELETE ROWS;
+  DELETE FROM settling;                                    -- an earlier call in this transaction left its rows
+  DELETE FROM settling_account;
 
   WITH recorded AS (
     INSERT INTO usage_event (event_id, account_id, key_id, reservation_id, requested_model, billed_model, provider, price_version,
@@ -273,11 +275,17 @@ BEGIN
   INSERT INTO settling SELECT * FROM recorded;
 
   PERFORM 1 FROM account WHERE id IN (SELECT account_id FROM settling) ORDER BY id FOR UPDATE;
+  IF EXISTS (SELECT 1 FROM settling s WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.id = s.account_id)) THEN
+    RAISE EXCEPTION 'a charge names an account that does not exist';
+  END IF;
 
-  -- Spend from the reservations the events name: a hold closes and frees its surplus, a lease shrinks by what was charged.
-  WITH named AS (SELECT reservation_id, sum(charge_utok)::bigint AS charged FROM settling WHERE reservation_id IS NOT NULL GROUP BY 1),
+  -- Spend from the account's own reservations that the events name: a hold closes and frees its surplus, a lease shrinks by
+  -- what was charged. The account is locked, so that nobody else changes its reservations meanwhile.
+  WITH named AS (SELECT account_id, reservation_id, sum(charge_utok)::bigint AS charged
+                   FROM settling WHERE reservation_id IS NOT NULL GROUP BY 1, 2),
   before AS (SELECT r.id, r.account_id, r.remaining_utok AS old, r.kind, named.charged
-               FROM reservation r JOIN named ON named.reservation_id = r.id WHERE r.state = 0 ORDER BY r.id FOR UPDATE OF r),
+               FROM reservation r JOIN named ON named.reservation_id = r.id AND named.account_id = r.account_id
+              WHERE r.state = 0 ORDER BY r.id FOR UPDATE OF r),
   after AS (UPDATE reservation r
                SET remaining_utok = CASE WHEN before.kind = 1 THEN 0 ELSE greatest(0, before.old - before.charged) END,
                    state          = CASE WHEN before.kind = 1 THEN 1 ELSE 0 END
@@ -410,12 +418,15 @@ CREATE VIEW ledger_violation AS
     WHERE a.spent_utok <> coalesce((SELECT sum(consumed_utok) FROM lot WHERE account_id = a.id), 0) + a.debt_utok
   UNION ALL SELECT 'a lot is not what the journal says', l.order_id::text FROM lot l
     WHERE l.granted_utok - l.consumed_utok - l.refunded_utok
-          <> -(SELECT sum(amount_utok) FROM journal_entry e WHERE e.order_id = l.order_id AND e.acct = 2)
+          <> -(SELECT coalesce(sum(amount_utok), 0) FROM journal_entry e WHERE e.order_id = l.order_id AND e.acct = 2)
   UNION ALL SELECT 'refunds exceed the price', o.id::text FROM purchase_order o
     WHERE o.price_minor < (SELECT coalesce(sum(money_minor), 0) FROM refund r WHERE r.order_id = o.id AND r.state < 2)
   UNION ALL SELECT 'a later lot was used before an earlier one', n.order_id::text FROM lot n
     JOIN lot p ON p.account_id = n.account_id AND p.order_id < n.order_id
     WHERE n.consumed_utok > 0 AND p.is_open AND NOT EXISTS (SELECT 1 FROM refund r WHERE r.order_id = p.order_id)
+      AND (SELECT max(t.id) FROM journal_entry e JOIN journal_tx t ON t.id = e.tx_id AND t.kind IN (2, 5)
+            WHERE e.order_id = n.order_id AND e.acct = 2)
+          > (SELECT min(tx_id) FROM journal_entry e WHERE e.order_id = p.order_id AND e.acct = 2)  -- used since p was paid
   UNION ALL SELECT 'a charge has no account', e.event_id::text FROM usage_event e
     WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.id = e.account_id)
   UNION ALL SELECT 'a charge is not what its price says', e.event_id::text FROM usage_event e
