@@ -66,10 +66,15 @@ async def settle(tx: Transaction, charges: list[Charge]) -> Settled:
             "outcome": [int(event.outcome) for event in events],
             "endpoint": [event.endpoint for event in events],
             "stream": [event.stream for event in events],
-            "first_ms": [min(event.first_content_ms, _MILLISECONDS_MAX) for event in events],
-            "total_ms": [min(event.total_ms, _MILLISECONDS_MAX) for event in events],
+            "first_ms": [_milliseconds(event.first_content_ms) for event in events],
+            "total_ms": [_milliseconds(event.total_ms) for event in events],
             "at": [event.occurred_at for event in events],
         },
     )
     applied, duplicates = row.one()
     return Settled(applied=applied, duplicates=duplicates + len(charges) - len(unique))
+
+
+def _milliseconds(value: int) -> int:
+    """Within the column: a strange duration must not keep a charge away."""
+    return max(0, min(value, _MILLISECONDS_MAX))

@@ -1,11 +1,15 @@
 """Events that cannot be settled: kept whole, with the reason, for a person to resolve."""
 
+import re
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
 
 from aibridge_common.db.engine import Transaction
+
+_ZERO = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""A zero character as JSON writes it: PostgreSQL keeps none, and what cannot be buried would come for ever."""
 
 
 async def bury(tx: Transaction, event_id: UUID | None, payload: object, reason: str) -> None:
@@ -17,7 +21,7 @@ async def bury(tx: Transaction, event_id: UUID | None, payload: object, reason: 
         ),
         {
             "event_id": event_id,
-            "payload": msgspec.json.encode(payload).decode(),
-            "reason": reason[:2000],
+            "payload": _ZERO.sub(r"\1\\ufffd", msgspec.json.encode(payload).decode()),
+            "reason": reason[:2000].replace("\0", "\ufffd"),
         },
     )

@@ -1,6 +1,9 @@
 """From envelopes to the ledger: price every event, settle the batch, set aside what cannot be settled."""
 
+from uuid import UUID
+
 import msgspec
+from msgspec import Struct
 from sqlalchemy.exc import DBAPIError
 
 from aibridge_billing.ledger.journal import Charge, Settled, settle
@@ -9,9 +12,29 @@ from aibridge_billing.pricing.book import PriceBook
 from aibridge_common.db.engine import Database, transaction
 from aibridge_common.errors import AIBridgeError
 from aibridge_common.events.usage import UsageEnvelope, UsageRecorded
+from aibridge_common.structs import Event
 from aibridge_common.telemetry.log import get_logger
 
+
+class _Opened(Event, frozen=True, kw_only=True, tag_field="type", tag="usage.recorded.v1"):
+    """A `UsageEnvelope` whose events are still sealed, for when one of them cannot be read."""
+
+    events: list[msgspec.Raw]
+
+
+class _Unsettled(Struct, frozen=True, kw_only=True):
+    """What goes to the dead letters, and why."""
+
+    document: object
+    event_id: UUID | None = None
+    reason: str
+
+
 _DECODE = msgspec.json.Decoder(UsageEnvelope).decode
+_DECODE_OPENED = msgspec.json.Decoder(_Opened).decode
+_DECODE_EVENT = msgspec.json.Decoder(UsageRecorded).decode
+
+_UNREADABLE = (msgspec.DecodeError, RecursionError)
 
 _RULE_BROKEN = frozenset({"22", "23"})
 """SQLSTATE classes: data exception, integrity constraint violation."""
@@ -30,27 +53,24 @@ class Settlement:
     async def apply(self, payloads: list[bytes]) -> Settled:
         """Settle a batch of envelopes in one transaction.
 
-        Raises `DBAPIError` when the database is away, locked or misconfigured: nothing is acknowledged then, and it comes
-        again. An event that breaks a rule of the ledger is buried and the others are settled.
+        Raises `DBAPIError` when the database is away, locked or misconfigured: nothing is acknowledged then, and it
+        comes again. An event that breaks a rule of the ledger is buried and the others are settled.
         """
         charges: list[Charge] = []
-        buried: list[tuple[object, UsageRecorded | None, str]] = []
+        unsettled: list[_Unsettled] = []
         for payload in payloads:
-            try:
-                envelope = _DECODE(payload)
-            except msgspec.DecodeError as error:
-                buried.append((payload.decode("utf-8", "replace"), None, str(error)))
-                continue
-            for event in envelope.events:
+            events, unreadable = _read(payload)
+            unsettled += unreadable
+            for event in events:
                 try:
                     price = await self._prices.price(event)
                 except AIBridgeError as error:
-                    buried.append((event, event, error.message))
+                    unsettled.append(_of(event, error.message))
                 else:
                     charges.append(Charge(event=event, charge_microtokens=price))
         settled = await self._settle(charges)
-        for document, event, reason in buried:
-            await self._bury(document, event, reason)
+        for letter in unsettled:
+            await self._bury(letter)
         return settled
 
     async def _settle(self, charges: list[Charge]) -> Settled:
@@ -73,17 +93,41 @@ class Settlement:
             except DBAPIError as error:
                 if not _is_the_events_fault(error):
                     raise
-                await self._bury(charge.event, charge.event, str(error.orig))
+                await self._bury(_of(charge.event, str(error.orig)))
             else:
                 applied += one.applied
                 duplicates += one.duplicates
         return Settled(applied=applied, duplicates=duplicates)
 
-    async def _bury(self, document: object, event: UsageRecorded | None, reason: str) -> None:
-        event_id = event.event_id if event is not None else None
-        self._log.error("usage.dead_letter", event_id=str(event_id), reason=reason)
+    async def _bury(self, letter: _Unsettled) -> None:
+        self._log.error("usage.dead_letter", event_id=str(letter.event_id), reason=letter.reason)
         async with transaction(self._database) as tx:
-            await bury(tx, event_id, document, reason)
+            await bury(tx, letter.event_id, letter.document, letter.reason)
+
+
+def _read(payload: bytes) -> tuple[list[UsageRecorded], list[_Unsettled]]:
+    """The envelope's events, and what in it cannot be read: one bad event must not take the others with it."""
+    try:
+        return _DECODE(payload).events, []
+    except _UNREADABLE as error:
+        reason = str(error)
+    try:
+        sealed = _DECODE_OPENED(payload).events
+    except _UNREADABLE:
+        return [], [_Unsettled(document=payload.decode("utf-8", "replace"), reason=reason)]
+    events: list[UsageRecorded] = []
+    unreadable: list[_Unsettled] = []
+    for raw in sealed:
+        try:
+            events.append(_DECODE_EVENT(raw))
+        except _UNREADABLE as error:
+            text = bytes(raw).decode("utf-8", "replace")
+            unreadable.append(_Unsettled(document=text, reason=str(error)))
+    return events, unreadable
+
+
+def _of(event: UsageRecorded, reason: str) -> _Unsettled:
+    return _Unsettled(document=event, event_id=event.event_id, reason=reason)
 
 
 def _is_the_events_fault(error: DBAPIError) -> bool:
