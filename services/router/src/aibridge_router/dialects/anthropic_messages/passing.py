@@ -55,7 +55,10 @@ class MessagesTap(StreamTap):
                 if _USAGE.search(payload) is not None:
                     self._read_usage(payload)
         if _END.search(frames) is not None:
-            self.terminal = True
+            self.terminal = self.terminal or any(
+                _END.search(payload) is not None and _decode_event(payload).type == "message_stop"
+                for payload in payloads(frames)
+            )
         if _ERROR.search(frames) is not None:
             self.failed = True
         return frames
