@@ -25,7 +25,7 @@ from aibridge_router.dialects.openai_chat.tools import (
     tool_from_wire,
     tools_to_wire,
 )
-from aibridge_router.dialects.openai_chat.wire import ChatRequest, ResponseFormat
+from aibridge_router.dialects.openai_chat.wire import ChatRequest, ResponseFormat, present
 
 _decode = msgspec.json.Decoder(ChatRequest).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -148,7 +148,7 @@ def _format_from_wire(wanted: ResponseFormat | None) -> OutputFormat | None:
     if wanted.type == "json_schema" and wanted.json_schema is not None:
         given = wanted.json_schema
         return OutputFormat(
-            schema=given.schema if given.schema is not None else Raw(b"{}"),
+            schema=present(given.schema) or Raw(b"{}"),
             name=given.name,
             strict=given.strict,
             description=given.description,

@@ -10,7 +10,7 @@ from aibridge_router.canonical.profile import Profile
 from aibridge_router.canonical.request import Request, Tool, ToolChoice
 from aibridge_router.dialects.openai_chat.content import Wire, cache_mark
 from aibridge_router.dialects.openai_chat.conversation import TOOL_NAME_CHARACTERS_MAX
-from aibridge_router.dialects.openai_chat.wire import ToolChoiceWire, ToolWire
+from aibridge_router.dialects.openai_chat.wire import ToolChoiceWire, ToolWire, present
 
 _MODES = {"auto": "auto", "required": "any", "none": "none", "any": "any"}
 _WORDS = {"auto": "auto", "any": "required", "none": "none"}
@@ -29,7 +29,7 @@ def tool_from_wire(tool: ToolWire, place: str) -> Tool:
         return Tool(
             name=name,
             description=source.description,
-            schema=source.parameters,
+            schema=present(source.parameters),
             strict=source.strict,
             cache=mark,
         )
@@ -42,7 +42,7 @@ def tool_from_wire(tool: ToolWire, place: str) -> Tool:
         return Tool(
             name=name,
             description=source.description,
-            grammar=source.format,
+            grammar=present(source.format),
             custom=True,
             cache=mark,
         )

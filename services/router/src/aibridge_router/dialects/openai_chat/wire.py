@@ -1,4 +1,7 @@
-"""OpenAI Chat Completions on the wire: what we listen to, leniently. What is absent stays apart from what is null."""
+"""OpenAI Chat Completions on the wire: what we listen to, leniently.
+
+JSON that we only carry (schemas, grammars) is `Raw`, empty where it is absent: msgspec has no optional `Raw`.
+"""
 
 from msgspec import Raw, Struct
 
@@ -89,7 +92,7 @@ class FunctionTool(Struct, frozen=True):
 
     name: str
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw = Raw()
     strict: bool | None = None
 
 
@@ -98,7 +101,7 @@ class CustomTool(Struct, frozen=True):
 
     name: str
     description: str | None = None
-    format: Raw | None = None
+    format: Raw = Raw()
 
 
 class ToolWire(Struct, frozen=True):
@@ -109,9 +112,9 @@ class ToolWire(Struct, frozen=True):
     custom: CustomTool | None = None
     name: str | None = None
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw = Raw()
     strict: bool | None = None
-    format: Raw | None = None
+    format: Raw = Raw()
     cache_control: CacheControl | None = None
 
 
@@ -150,7 +153,7 @@ class JsonSchema(Struct, frozen=True):
 
     name: str = "response"
     description: str | None = None
-    schema: Raw | None = None
+    schema: Raw = Raw()
     strict: bool | None = None
 
 
@@ -257,3 +260,8 @@ class Chunk(Struct, frozen=True):
     choices: list[ChunkChoice] | None = None
     usage: ChatUsage | None = None
     error: ErrorWire | None = None
+
+
+def present(raw: Raw) -> Raw | None:
+    """Carried JSON, None where it is absent or null."""
+    return raw if bytes(raw) not in {b"", b"null"} else None
