@@ -66,7 +66,7 @@ def _spellings(name: bytes) -> re.Pattern[bytes]:
     return re.compile(b'"' + b"".join(letters) + b'"')
 
 
-def invalid_body(error: msgspec.DecodeError) -> InvalidRequest:
+def invalid_body(error: msgspec.DecodeError | UnicodeDecodeError) -> InvalidRequest:
     """The refusal of a body that does not fit, with the field's path in `param` (`messages.0.content`)."""
     if not isinstance(error, msgspec.ValidationError):
         return InvalidRequest(f"the body is not valid JSON: {error}")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import InvalidRequest
@@ -39,7 +39,7 @@ class _Chat(Struct, frozen=True):
     max_completion_tokens: Count | None = None
     max_tokens: Count | None = None
     n: Choices | None = None
-    stream_options: _StreamOptions | None = None
+    stream_options: _StreamOptions | UnsetType | None = UNSET
 
 
 class _Responses(Struct, frozen=True):
@@ -56,12 +56,19 @@ class _Messages(Struct, frozen=True):
 
 
 class _GenerationConfig(Struct, frozen=True, rename="camel"):
+    """The vendor reads protobuf's JSON, where each field has two spellings."""
+
     max_output_tokens: Count | None = None
     candidate_count: Choices | None = None
+    max_output_tokens_snake: Count | None = field(name="max_output_tokens", default=None)
+    candidate_count_snake: Choices | None = field(name="candidate_count", default=None)
 
 
 class _Gemini(Struct, frozen=True, rename="camel"):
     generation_config: _GenerationConfig | None = None
+    generation_config_snake: _GenerationConfig | None = field(
+        name="generation_config", default=None
+    )
 
 
 class _Any(Struct, frozen=True):
@@ -85,7 +92,7 @@ def _peek_chat(body: bytes) -> Head:
         output_tokens_max=head.max_completion_tokens or head.max_tokens,
         choices=head.n or 1,
         usage_asked=not head.stream or bool(options and options.include_usage),
-        has_stream_options=options is not None,
+        has_stream_options=options is not UNSET,
     )
 
 
@@ -121,7 +128,7 @@ def peek(dialect: Dialect | None, body: bytes) -> Head:
     _check(body)
     try:
         head = _PEEKS[dialect](body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid_body(error) from None
     except RecursionError:
         raise InvalidRequest("the body nests too deep") from None
@@ -134,16 +141,20 @@ def peek_gemini(body: bytes, model: str, *, stream: bool) -> Head:
     """The same for Gemini, whose path names the model. Raises `InvalidRequest`."""
     _check(body)
     try:
-        config = _decode_gemini(body).generation_config or _GenerationConfig()
-    except msgspec.DecodeError as error:
+        gemini = _decode_gemini(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid_body(error) from None
     except RecursionError:
         raise InvalidRequest("the body nests too deep") from None
+    configs = [gemini.generation_config, gemini.generation_config_snake]
+    said = [config for config in configs if config is not None]
+    limits = [limit for c in said for limit in (c.max_output_tokens, c.max_output_tokens_snake)]
+    counts = [count for c in said for count in (c.candidate_count, c.candidate_count_snake)]
     return Head(
         model=model,
         stream=stream,
-        output_tokens_max=config.max_output_tokens,
-        choices=config.candidate_count or 1,
+        output_tokens_max=max(filter(None, limits), default=None),
+        choices=max(filter(None, counts), default=1),
     )
 
 

@@ -4,27 +4,29 @@ import re
 
 import msgspec
 
+from aibridge_router.dialects.body import invalid_body
 from aibridge_router.dialects.peek import Head
 
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _INCLUDE_USAGE = b'"stream_options":{"include_usage":true},'
 _OPENING = re.compile(rb"\s*\{")
 
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
 
 def rename_model(body: bytes, model: str) -> bytes:
-    """`body` with its top-level `model` replaced; nested bytes stay as they came."""
-    members = _decode_members(body)
+    """`body` with its top-level `model` replaced; nested bytes stay as they came. Raises `InvalidRequest`."""
+    members = _members(body)
     members["model"] = msgspec.Raw(msgspec.json.encode(model))
     return msgspec.json.encode(members)
 
 
 def ask_for_usage(body: bytes, head: Head) -> bytes:
-    """`body` with `stream_options.include_usage` on, whatever the client said about it."""
+    """`body` with `stream_options.include_usage` on, whatever the client said about it. Raises `InvalidRequest`."""
     if not head.has_stream_options:
         opening = _OPENING.match(body)
         if opening is not None:
             return body[: opening.end()] + _INCLUDE_USAGE + body[opening.end() :]
-    members = _decode_members(body)
+    members = _members(body)
     options = msgspec.json.decode(
         members.get("stream_options", b"null"), type=dict[str, msgspec.Raw] | None
     )
@@ -42,3 +44,10 @@ def name_provider(document: bytes, provider: str) -> bytes:
     rest = document[opening.end() :]
     comma = b"" if rest.lstrip().startswith(b"}") else b","
     return b'{"provider":' + msgspec.json.encode(provider) + comma + rest
+
+
+def _members(body: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise invalid_body(error) from None
