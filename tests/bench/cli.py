@@ -37,7 +37,8 @@ class Arguments(argparse.Namespace):
 
 def main() -> int:
     arguments = _parse_arguments()
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     scenarios = [each for each in SCENARIOS if each.name in arguments.scenarios]
     if arguments.quick:
         scenarios = [shortened(each) for each in scenarios]
@@ -98,8 +99,8 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _stop(*_: object) -> NoReturn:
-    raise SystemExit(128 + signal.SIGTERM)  # unwinds, so that everything started is stopped
+def _stop(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)  # unwinds, so that everything started is stopped
 
 
 def _parse_arguments() -> Arguments:
