@@ -54,6 +54,26 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return found
 
 
+class Capabilities(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model tolerates: facts of one model, asked for by conversion instead of its name.
+
+    `reasoning` is how it is told to think: not at all, by budget (Anthropic's manual, Gemini 2.5), adaptive with an
+    effort (Anthropic), by effort (OpenAI), by level (Gemini 3).
+    """
+
+    sampling: bool = True
+    reasoning: Literal["none", "budget", "adaptive", "effort", "level"] = "none"
+    efforts: tuple[str, ...] = ("low", "medium", "high")
+    tools: bool = True
+    vision: bool = True
+    documents: bool = True
+    audio: bool = False
+    structured: Literal["native", "tool", "json_only"] = "native"
+    system_mid: bool = False
+    prefill: bool = True
+    stop_max: int = 4
+
+
 class MultiplierTexts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Multipliers as decimal strings ("1.25" plan tokens per provider token): exact, never floats.
 
@@ -82,7 +102,10 @@ class MultiplierTexts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model as customers name it; `upstream_model` is what its provider calls it, where that differs."""
+    """A model as customers name it; `upstream_model` is what its provider calls it, where that differs.
+
+    `dialect` is the one it is spoken to in when a request must be converted; the provider's first where it is not said.
+    """
 
     id: Name
     title: str
@@ -94,6 +117,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     context_tokens: Annotated[int, Meta(ge=1, le=100_000_000)]
     max_output_tokens: Annotated[int, Meta(ge=1, le=10_000_000)]
     multipliers: MultiplierTexts
+    dialect: Dialect | None = None
+    capabilities: Capabilities = Capabilities()
     headers_timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 120.0
     idle_timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
 
@@ -165,6 +190,12 @@ def _check(catalog: Catalog) -> None:
             raise InvalidCatalog(
                 f"model {model.id} names the unknown provider {model.provider}",
                 param="models.provider",
+            )
+        spoken = next(p.paths for p in catalog.providers if p.name == model.provider)
+        if model.dialect is not None and model.dialect not in spoken:
+            raise InvalidCatalog(
+                f"model {model.id}: {model.provider} does not speak {model.dialect.value}",
+                param="models.dialect",
             )
         try:
             model.multipliers.microtokens()

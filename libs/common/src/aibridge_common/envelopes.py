@@ -115,6 +115,12 @@ def request_id_headers(request_id: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
+def kind_of(surface: Surface, error: AIBridgeError) -> str:
+    """The word by which a client of `surface` knows this kind of error."""
+    row = _row(surface, error)
+    return row.code or row.type
+
+
 def stream_event(surface: Surface, error: AIBridgeError, request_id: str | None = None) -> bytes:
     """The frame that ends a started stream with an error; never followed by a terminal event.
 

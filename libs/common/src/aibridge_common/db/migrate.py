@@ -20,8 +20,8 @@ _LOCK = 7_403_001
 def migrate(url: str, schema: str, migrations: Path) -> str:
     """Bring `schema` to the newest version this code knows; returns the version it then has.
 
-    Safe to call again at any time. A schema that is already newer is left as it is: during a rollout old and new code run
-    side by side, and migrations only ever add.
+    Safe to call again at any time. A schema that is already newer is left as it is: during a rollout old and new code
+    run side by side, and migrations only ever add.
     """
     return asyncio.run(_migrate(url, schema, migrations))
 

@@ -52,7 +52,7 @@ class CountTokens:
         provider = registry.provider_of(registry.find(head.model))
         if provider.count_tokens_path is None:
             return msgspec.json.encode({"input_tokens": _estimate(body)})
-        target = registry.target(head.model, Dialect.ANTHROPIC_MESSAGES)
+        target = registry.target(head.model)
         if target.upstream_model != head.model:
             body = rename_model(body, target.upstream_model)
         return await self._ask_vendor(target, provider.count_tokens_path, inbound, body)

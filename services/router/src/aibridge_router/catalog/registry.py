@@ -5,7 +5,7 @@ from msgspec import Struct
 from aibridge_common.catalog import Model, Provider
 from aibridge_common.contracts.billing import RateCard
 from aibridge_common.dialect import Dialect
-from aibridge_common.errors import InvalidRequest, ModelNotFound, Unavailable
+from aibridge_common.errors import ModelNotFound, Unavailable
 from aibridge_common.settings import Secret
 
 
@@ -21,6 +21,12 @@ class Target(Struct, frozen=True, kw_only=True):
     def upstream_model(self) -> str:
         """What the provider calls the model."""
         return self.model.upstream_model or self.model.id
+
+    def dialect_for(self, asked: Dialect) -> Dialect:
+        """The dialect to speak to it: the one that was asked in if its provider speaks it, else the model's own."""
+        if asked in self.provider.paths:
+            return asked
+        return self.model.dialect or next(iter(self.provider.paths))
 
 
 class Registry:
@@ -50,19 +56,13 @@ class Registry:
         """Who hosts the model."""
         return self._providers[model.provider]
 
-    def target(self, name: str, dialect: Dialect | None) -> Target:
-        """Where a request for `name` in `dialect` goes.
+    def target(self, name: str) -> Target:
+        """Where a request for `name` goes.
 
-        Raises `ModelNotFound`, `InvalidRequest` when the provider does not speak the dialect, and `Unavailable` when
-        the operator has set no key or no price.
+        Raises `ModelNotFound`, and `Unavailable` when the operator has set no key or no price.
         """
         model = self.find(name)
         provider = self._providers[model.provider]
-        if dialect is not None and dialect not in provider.paths:
-            raise InvalidRequest(
-                f"{model.id} is not served in the {dialect.value} dialect on this route",
-                param="model",
-            )
         keys = self._keys.get(provider.name)
         if not keys:
             name = provider.title or provider.name

@@ -27,16 +27,17 @@ from aibridge_common.transport import (
 )
 from aibridge_common.usage import ImplausibleUsage, Usage, charge_microtokens
 from aibridge_common.web.client import Client
+from aibridge_router.canonical.codec import AnswerContext
+from aibridge_router.canonical.response import UnfinishedAnswer
 from aibridge_router.credit.book import Hold
 from aibridge_router.credit.estimate import worst_case_microtokens
 from aibridge_router.credit.wallet import Wallets
-from aibridge_router.dialects.registry import PASSING
-from aibridge_router.dialects.splice import name_provider
-from aibridge_router.dialects.tap import StreamTap
+from aibridge_router.exchange.carriage import CarriedStream
 from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.plan import Plan
-from aibridge_router.exchange.refusals import own_words, refusal_to_pass_on
+from aibridge_router.exchange.refusals import own_words
 from aibridge_router.exchange.settlement import Ending, settle
+from aibridge_router.exchange.translate import TranslatedStream
 from aibridge_router.spool.outbox import Outbox
 from aibridge_router.sse import FrameTooLong
 from aibridge_router.upstream.headers import returned_headers, upstream_headers
@@ -81,7 +82,7 @@ class Exchange:
         self._hold: Hold | None = None
         self._response: Response | None = None
         self._ending = Ending(outcome=Outcome.UPSTREAM_ERROR)
-        self._tap: StreamTap | None = None
+        self._tap: CarriedStream | None = None
 
     async def run(self) -> None:
         """Serve, then settle. Never raises an error of the exchange itself."""
@@ -91,7 +92,7 @@ class Exchange:
             await self._fail(error)
         except TransportError as error:
             await self._fail(self._from_wire(error))
-        except (FrameTooLong, msgspec.DecodeError):
+        except (FrameTooLong, msgspec.DecodeError, UnfinishedAnswer):
             await self._fail(own_words(self._provider, 200, None))
         except asyncio.CancelledError:
             if self.stop is None:
@@ -154,7 +155,7 @@ class Exchange:
     async def _answer(self, response: Response) -> None:
         plan = self._plan
         body = await response.read(ANSWER_BYTES_MAX, plan.target.model.idle_timeout_s)
-        usage = PASSING[plan.dialect].answer_usage(body)
+        answer, usage = plan.carriage.answer(body, self._context)
         self._first_content_s = self._services.clock.monotonic_s()
         self._ending = Ending(
             outcome=Outcome.COMPLETED,
@@ -163,18 +164,15 @@ class Exchange:
             delivered_tokens=len(body) // BYTES_PER_TOKEN,
             input_estimate=self._input_estimate,
         )
-        if plan.name_provider:
-            body = name_provider(body, plan.target.provider.name)
         headers = self._answer_headers(response)
-        headers.append((b"content-length", b"%d" % len(body)))
+        headers.append((b"content-length", b"%d" % len(answer)))
         await self.client.start(response.status, headers)
-        await self.client.finish(body)
+        await self.client.finish(answer)
 
     async def _stream(self, response: Response) -> None:
         plan, client = self._plan, self.client
         idle_s = plan.target.model.idle_timeout_s
-        provider = plan.target.provider.name if plan.name_provider else None
-        tap = self._tap = PASSING[plan.dialect].tap(provider, plan.hide_usage)
+        tap = self._tap = plan.carriage.stream(self._context)
         client.watch()
         while data := await response.next_chunk(idle_s):
             data = tap.feed(data)
@@ -194,9 +192,14 @@ class Exchange:
 
     async def _pass_refusal_on(self, response: Response) -> None:
         body = await response.read(REFUSAL_BYTES_MAX, self._plan.target.model.idle_timeout_s)
-        passed_on = refusal_to_pass_on(response.status, body, self._plan.target.key.reveal())
+        passed_on = self._plan.carriage.refusal(
+            response.status, body, self._plan.target.key.reveal()
+        )
         if passed_on is None:
             raise own_words(self._provider, response.status, _retry_after_s(response))
+        if isinstance(passed_on, AIBridgeError):
+            passed_on.retry_after_s = _retry_after_s(response)
+            raise passed_on
         headers = self._answer_headers(response)
         headers.append((b"content-length", b"%d" % len(passed_on)))
         await self.client.start(response.status, headers)
@@ -210,13 +213,26 @@ class Exchange:
         )
 
     @property
+    def _context(self) -> AnswerContext:
+        target = self._plan.target
+        return AnswerContext(
+            request_id=self._inbound.public_id,
+            model=target.model.id,
+            provider=target.provider.name,
+            created_s=int(self._services.clock.now().timestamp()),
+        )
+
+    @property
     def _own_headers(self) -> list[tuple[bytes, bytes]]:
         target = self._plan.target
-        return [
+        headers = [
             (b"x-aibridge-model", target.model.id.encode()),
             (b"x-aibridge-provider", target.provider.name.encode()),
             (b"x-aibridge-attempts", b"1"),
         ]
+        if self._plan.carriage.dropped:
+            headers.append((b"x-aibridge-dropped", ",".join(self._plan.carriage.dropped).encode()))
+        return headers
 
     # --- failing ------------------------------------------------------------------------------
 
@@ -225,11 +241,18 @@ class Exchange:
         if client.finished:
             return
         if client.started:
-            await client.finish(envelopes.stream_event(surface, error, self._inbound.public_id))
+            await client.finish(self._error_frames(error))
             return
         rendering = envelopes.render(surface, error, self._inbound.public_id)
         await client.start(rendering.status, rendering.headers + self._own_headers)
         await client.finish(rendering.body)
+
+    def _error_frames(self, error: AIBridgeError) -> bytes:
+        if isinstance(self._tap, TranslatedStream):
+            return self._tap.end_with(
+                envelopes.kind_of(self._endpoint.surface, error), error.message
+            )
+        return self._plan.carriage.stream_error(error, self._context)
 
     async def _stopped(self, stop: Stop) -> None:
         if stop is Stop.DEADLINE:

@@ -4,9 +4,13 @@ from msgspec import Struct
 
 from aibridge_common.dialect import Dialect, Endpoint, Operation
 from aibridge_common.errors import InvalidRequest, NotFound
+from aibridge_router.canonical.profile import Profile
 from aibridge_router.catalog.registry import Registry, Target
 from aibridge_router.dialects.peek import Head, peek, peek_gemini
 from aibridge_router.dialects.splice import ask_for_usage, rename_model
+from aibridge_router.exchange.carriage import Carriage
+from aibridge_router.exchange.passthrough import Passthrough
+from aibridge_router.exchange.translate import translate
 
 METERED_PASSTHROUGH = frozenset({"/embeddings", "/completions", "/moderations"})
 """Native OpenAI paths whose answers state their usage. What cannot be metered cannot be sold by the token."""
@@ -20,11 +24,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     head: Head
     target: Target
     dialect: Dialect
+    """The one that the client speaks."""
     path: str
     body: bytes
     bearer: bool
-    name_provider: bool
-    hide_usage: bool
+    carriage: Carriage
 
 
 def plan_exchange(endpoint: Endpoint, registry: Registry, body: bytes, query: bytes) -> Plan:
@@ -40,16 +44,39 @@ def plan_exchange(endpoint: Endpoint, registry: Registry, body: bytes, query: by
         return _plan_passthrough(endpoint, registry, head, body)
     if dialect is None:
         raise NotFound("nothing is served at this path")
-    target = registry.target(head.model, dialect)
+    target = registry.target(head.model)
+    upstream = target.dialect_for(dialect)
+    carriage: Carriage
+    if upstream is dialect:
+        body = _spliced(body, dialect, head, target)
+        carriage = Passthrough(
+            dialect=dialect,
+            names_provider=dialect is Dialect.OPENAI_CHAT and not endpoint.native,
+            hides_usage=not head.usage_asked,
+        )
+    elif endpoint.native:
+        raise InvalidRequest(f"{target.model.id} does not speak this dialect", param="model")
+    else:
+        carriage, body = translate(dialect, upstream, body, head, _profile(target))
     return Plan(
         head=head,
         target=target,
         dialect=dialect,
-        path=_path(target, dialect, head, query),
-        body=_spliced(body, dialect, head, target),
-        bearer=_is_compatibility(target, dialect),
-        name_provider=dialect is Dialect.OPENAI_CHAT and not endpoint.native,
-        hide_usage=not head.usage_asked,
+        path=_path(target, upstream, head, b"alt=sse" if upstream is not dialect else query),
+        body=body,
+        bearer=_is_compatibility(target, upstream),
+        carriage=carriage,
+    )
+
+
+def _profile(target: Target) -> Profile:
+    model = target.model
+    return Profile(
+        provider=target.provider.name,
+        upstream_model=target.upstream_model,
+        context_tokens=model.context_tokens,
+        max_output_tokens=model.max_output_tokens,
+        capabilities=model.capabilities,
     )
 
 
@@ -58,7 +85,7 @@ def _plan_passthrough(endpoint: Endpoint, registry: Registry, head: Head, body: 
         raise NotFound(f"/v1/openai{endpoint.rest} is not served: its use cannot be metered")
     if head.stream:
         raise InvalidRequest("stream is not served on this path", param="stream")
-    target = registry.target(head.model, Dialect.OPENAI_CHAT)
+    target = registry.target(head.model)
     chat_path = target.provider.paths[Dialect.OPENAI_CHAT]
     if target.upstream_model != head.model:
         body = rename_model(body, target.upstream_model)
@@ -69,8 +96,7 @@ def _plan_passthrough(endpoint: Endpoint, registry: Registry, head: Head, body: 
         path=chat_path.removesuffix("/chat/completions") + endpoint.rest,
         body=body,
         bearer=True,
-        name_provider=False,
-        hide_usage=False,
+        carriage=Passthrough(dialect=Dialect.OPENAI_CHAT),
     )
 
 

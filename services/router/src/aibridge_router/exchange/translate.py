@@ -1,0 +1,188 @@
+"""Different dialects: the request goes through the hub to the vendor, the answer through the hub to the client."""
+
+import re
+
+import msgspec
+from msgspec import Struct
+
+from aibridge_common import envelopes
+from aibridge_common.dialect import Dialect
+from aibridge_common.errors import (
+    AIBridgeError,
+    ContextOverflow,
+    InvalidRequest,
+    ModelNotFound,
+    NotFound,
+    PayloadTooLarge,
+    RateLimited,
+)
+from aibridge_common.usage import Usage
+from aibridge_router.canonical.codec import AnswerContext, StreamDecoder, StreamEncoder
+from aibridge_router.canonical.events import (
+    ArgumentsDelta,
+    Ended,
+    Event,
+    Failed,
+    TextDelta,
+    UsageSeen,
+)
+from aibridge_router.canonical.losses import CannotSay, Losses
+from aibridge_router.canonical.naming import short_tool_name
+from aibridge_router.canonical.profile import Profile
+from aibridge_router.canonical.request import Request
+from aibridge_router.dialects.peek import Head
+from aibridge_router.dialects.registry import CODECS, SURFACES
+from aibridge_router.exchange.refusals import refusal_to_pass_on
+
+TOOL_NAME_LIMITS = (64, 128)
+_BYTES_PER_TOKEN = 4
+_NUMBER = re.compile(r"\d[\d,]{2,}")
+_ERRORS: dict[str, type[AIBridgeError]] = {
+    kind.code: kind
+    for kind in (ContextOverflow, ModelNotFound, NotFound, PayloadTooLarge, RateLimited)
+}
+
+
+class Translation(Struct, frozen=True, kw_only=True):
+    """See `Carriage`."""
+
+    client: Dialect
+    upstream: Dialect
+    provider: str
+    dropped: tuple[str, ...]
+    show_usage: bool
+    tool_names: dict[str, str]
+    custom_tools: frozenset[str]
+    context_tokens: int
+
+    def answer(self, body: bytes, context: AnswerContext) -> tuple[bytes, Usage | None]:
+        """See `Carriage`."""
+        answer = CODECS[self.upstream].answer_from_wire(body, self.provider)
+        return CODECS[self.client].answer_to_wire(answer, self._told(context)), answer.usage
+
+    def stream(self, context: AnswerContext) -> "TranslatedStream":
+        """See `Carriage`."""
+        return TranslatedStream(
+            CODECS[self.upstream].decoder(self.provider),
+            CODECS[self.client].encoder(self._told(context)),
+        )
+
+    def refusal(self, status: int, body: bytes, key: str) -> AIBridgeError | None:
+        """The vendor's words in the client's envelope; other vendors' names and all, since they say what to change."""
+        passed_on = refusal_to_pass_on(status, body, key)
+        if passed_on is None:
+            return None
+        said = CODECS[self.upstream].error_from_wire(status, passed_on)
+        kind = _ERRORS.get(said.code, InvalidRequest)
+        message = self._overflow(said.message) if kind is ContextOverflow else said.message
+        return kind(message, param=said.param)
+
+    def stream_error(self, error: AIBridgeError, context: AnswerContext) -> bytes:
+        """See `Carriage`; an encoder's state is the stream's, so a started stream ends through `TranslatedStream`."""
+        kind = envelopes.kind_of(SURFACES[self.client], error)
+        encoder = CODECS[self.client].encoder(self._told(context))
+        return encoder.feed(Failed(kind=kind, message=error.message))
+
+    def _told(self, context: AnswerContext) -> AnswerContext:
+        return msgspec.structs.replace(
+            context,
+            show_usage=self.show_usage,
+            tool_names=self.tool_names,
+            custom_tools=self.custom_tools,
+        )
+
+    def _overflow(self, message: str) -> str:
+        """Claude Code compacts its history when it reads exactly this text, and parses the two numbers in it."""
+        if self.client is not Dialect.ANTHROPIC_MESSAGES:
+            return message
+        numbers = sorted(int(n.replace(",", "")) for n in _NUMBER.findall(message))
+        asked = numbers[-1] if len(numbers) > 1 else self.context_tokens + 1
+        limit = numbers[-2] if len(numbers) > 1 else self.context_tokens
+        return f"prompt is too long: {asked} tokens > {limit} maximum"
+
+
+class TranslatedStream:
+    """See `CarriedStream`."""
+
+    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder) -> None:
+        self._decoder = decoder
+        self._encoder = encoder
+        self.usage: Usage | None = None
+        self.usage_is_final = False
+        self.terminal = False
+        self.failed = False
+        self.started = False
+        self._deltas = 0
+        self._text_bytes = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """See `CarriedStream`."""
+        encode = self._encoder.feed
+        out: list[bytes] = []
+        for event in self._decoder.feed(data):
+            self._note(event)
+            out.append(encode(event))
+        return b"".join(out)
+
+    def end_with(self, kind: str, message: str) -> bytes:
+        """The error event in the state the stream is in."""
+        return self._encoder.feed(Failed(kind=kind, message=message))
+
+    @property
+    def output_estimate(self) -> int:
+        """See `CarriedStream`."""
+        return max(self._deltas, self._text_bytes // _BYTES_PER_TOKEN)
+
+    def _note(self, event: Event) -> None:
+        self.started = True
+        if isinstance(event, TextDelta | ArgumentsDelta):
+            self._deltas += 1
+            self._text_bytes += len(event.text)
+        elif isinstance(event, UsageSeen):
+            self.usage = event.usage
+            self.usage_is_final = event.final
+        elif isinstance(event, Ended):
+            self.terminal = True
+        elif isinstance(event, Failed):
+            self.failed = True
+
+
+def translate(
+    client: Dialect, upstream: Dialect, body: bytes, head: Head, profile: Profile
+) -> tuple[Translation, bytes]:
+    """The request for the vendor, and how its answer comes back. Raises `InvalidRequest` or `CannotSay`."""
+    request = _read(client, body, head)
+    if request.choices > 1:
+        raise CannotSay("n: one answer at a time is served for this model", param="n")
+    if request.logprobs is not None:
+        raise CannotSay("logprobs are not served for this model", param="logprobs")
+    losses = Losses()
+    upstream_body = CODECS[upstream].request_to_wire(request, profile, losses)
+    translation = Translation(
+        client=client,
+        upstream=upstream,
+        provider=profile.provider,
+        dropped=losses.names,
+        show_usage=request.usage_asked,
+        tool_names=_shortened(request),
+        custom_tools=frozenset(tool.name for tool in request.tools if tool.custom),
+        context_tokens=profile.context_tokens,
+    )
+    return translation, upstream_body
+
+
+def _read(client: Dialect, body: bytes, head: Head) -> Request:
+    request = CODECS[client].request_from_wire(body)
+    if client is Dialect.GEMINI_GENERATE:
+        return msgspec.structs.replace(request, model=head.model, stream=head.stream)
+    return request
+
+
+def _shortened(request: Request) -> dict[str, str]:
+    names = [tool.name for tool in request.tools]
+    return {
+        short: name
+        for name in names
+        for limit in TOOL_NAME_LIMITS
+        if (short := short_tool_name(name, limit)) != name
+    }
