@@ -74,7 +74,7 @@ class Ended(Struct, frozen=True, kw_only=True, tag="ended"):
 
 
 class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
-    """The vendor ended the stream with an error."""
+    """The vendor ended the stream with an error; `kind` is one of `aibridge_common.errors`' codes."""
 
     kind: str
     message: str

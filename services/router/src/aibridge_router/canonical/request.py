@@ -21,7 +21,10 @@ class Turn(Struct, frozen=True, kw_only=True):
 
 
 class Tool(Struct, frozen=True, kw_only=True):
-    """A tool the client runs. `schema` is the JSON Schema of its arguments; a `custom` tool takes free text."""
+    """A tool the client runs. `schema` is the JSON Schema of its arguments; a `custom` tool takes free text.
+
+    `grammar` is that text's grammar: an object with `syntax` ("lark" or "regex") and `definition`.
+    """
 
     name: str
     description: str | None = None
