@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aibridge_router.sse import FRAME_BYTES_MAX, FrameSplitter, FrameTooLong, payloads
 
-from .samples import cut, names, places, sample, with_line_ends
+from .dialects.samples import cut, names, places, sample, with_line_ends
 
 LINE_ENDS = {"LF": b"\n", "CRLF": b"\r\n"}
 
@@ -59,10 +59,10 @@ class TestFrameSplitter:
     def test_a_started_frame_is_held_back(self) -> None:
         splitter = FrameSplitter()
 
-        assert b"data: 1\n\n" == splitter.feed(b"data: 1\n\ndata: 2\n")
-        assert b"data: 2\n" == splitter.held
-        assert b"data: 2\n\n" == splitter.feed(b"\n")
-        assert b"" == splitter.held
+        assert splitter.feed(b"data: 1\n\ndata: 2\n") == b"data: 1\n\n"
+        assert splitter.held == b"data: 2\n"
+        assert splitter.feed(b"\n") == b"data: 2\n\n"
+        assert splitter.held == b""
 
     def test_line_ends_may_differ_between_frames(self) -> None:
         stream = b"data: 1\n\ndata: 2\r\n\r\ndata: 3\n\n"
@@ -86,20 +86,20 @@ class TestPayloads:
     def test_one_a_frame_without_the_other_fields(self) -> None:
         frames = b'event: a\ndata: {"n":1}\nid: 7\n\n: comment\n\ndata: {"n":2}\n\n'
 
-        assert [b'{"n":1}', b'{"n":2}'] == list(payloads(frames))
+        assert list(payloads(frames)) == [b'{"n":1}', b'{"n":2}']
 
     def test_the_space_after_the_colon_may_be_missing(self) -> None:
-        assert [b"1", b" 2"] == list(payloads(b"data:1\n\ndata:  2\n\n"))
+        assert list(payloads(b"data:1\n\ndata:  2\n\n")) == [b"1", b" 2"]
 
     def test_many_data_lines_are_joined(self) -> None:
-        assert [b"{\n}"] == list(payloads(b"data: {\r\ndata: }\r\n\r\n"))
+        assert list(payloads(b"data: {\r\ndata: }\r\n\r\n")) == [b"{\n}"]
 
     def test_an_empty_data_line_is_an_empty_payload(self) -> None:
-        assert [b""] == list(payloads(b"data:\n\n"))
+        assert list(payloads(b"data:\n\n")) == [b""]
 
     def test_nothing_in_nothing(self) -> None:
-        assert [] == list(payloads(b""))
-        assert [] == list(payloads(b": ping\n\n"))
+        assert list(payloads(b"")) == []
+        assert list(payloads(b": ping\n\n")) == []
 
     @pytest.mark.parametrize("name", names())
     def test_every_sample_carries_json(self, name: str) -> None:

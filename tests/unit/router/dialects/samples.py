@@ -1,11 +1,12 @@
 """The sample streams, and ways to cut them."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 from hypothesis import strategies as st
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[3] / "samples"
 
 
 def sample(name: str) -> bytes:
@@ -24,7 +25,7 @@ def with_line_ends(stream: bytes, line_end: bytes) -> bytes:
 def cut(stream: bytes, at: list[int]) -> Iterator[bytes]:
     """The pieces between the places, as a socket may yield them."""
     places = [0, *sorted(place % (len(stream) + 1) for place in at), len(stream)]
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         if end > start:
             yield stream[start:end]
 
