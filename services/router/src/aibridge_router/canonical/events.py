@@ -74,7 +74,10 @@ class Ended(Struct, frozen=True, kw_only=True, tag="ended"):
 
 
 class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
-    """The vendor ended the stream with an error; `kind` is one of `aibridge_common.errors`' codes."""
+    """The stream ends with an error.
+
+    A decoder's `kind` is one of `aibridge_common.errors`' codes; where we end the stream it is the client's own word.
+    """
 
     kind: str
     message: str
