@@ -63,7 +63,7 @@ class Sealer:
         try:
             data_key = self._kek.decrypt(outer, wrapped, bound)
             return Secret(AESGCM(data_key).decrypt(inner, ciphertext, bound).decode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # cut short, a part is no longer one
             raise CannotUnseal(f"the key of {provider} does not belong to its row") from None
 
 
