@@ -1,0 +1,212 @@
+"""The lease book against a small model of what billing knows."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
+
+from aibridge_router.credit.book import UNSEEN_S, HeldLease, Hold, LeaseBook
+
+ACCOUNTS = [UUID(int=1), UUID(int=2)]
+accounts = st.sampled_from(ACCOUNTS)
+
+
+def lease(
+    number: int = 1, granted: int = 100, expires_at_s: float = 60.0, account: UUID = ACCOUNTS[0]
+) -> HeldLease:
+    return HeldLease(
+        lease_id=UUID(int=number),
+        account_id=account,
+        granted_microtokens=granted,
+        free_microtokens=granted,
+        expires_at_s=expires_at_s,
+    )
+
+
+def book_with(*leases: HeldLease) -> LeaseBook:
+    book = LeaseBook()
+    for one in leases:
+        book.add(one)
+    return book
+
+
+class Granted(msgspec.Struct):
+    """What the model knows of a lease."""
+
+    lease: HeldLease
+    running: int = 0
+    charges: list[tuple[float, int]] = []
+
+    def unseen(self, now_s: float) -> int:
+        return sum(amount for at, amount in self.charges if at + UNSEEN_S > now_s)
+
+
+class BookAgainstModel(RuleBasedStateMachine):
+    """Charges here never exceed their holds; then a lease never promises more than was granted."""
+
+    holds: Bundle[tuple[Hold, UUID]] = Bundle("holds")
+
+    @initialize()
+    def open(self) -> None:
+        self.book = LeaseBook()
+        self.now_s = 0.0
+        self.granted: dict[UUID, Granted] = {}
+        self.closed: set[UUID] = set()
+
+    @rule(account=accounts, amount=st.integers(1, 1000), ttl_s=st.floats(0, 60, allow_nan=False))
+    def grant(self, account: UUID, amount: int, ttl_s: float) -> None:
+        number = len(self.granted) + 1
+        one = lease(number, amount, self.now_s + ttl_s, account)
+        self.granted[one.lease_id] = Granted(lease=one)
+        self.book.add(one)
+
+    @rule(target=holds, account=accounts, amount=st.integers(1, 400))
+    def admit(self, account: UUID, amount: int) -> Any:
+        hold = self.book.admit(self.now_s, account, amount)
+        live = [
+            known
+            for known in self.granted.values()
+            if known.lease.account_id == account
+            and known.lease.expires_at_s > self.now_s
+            and known.lease.lease_id not in self.closed
+        ]
+        if hold is None:
+            assert all(known.lease.free_microtokens < amount for known in live)
+            return multiple()
+        known = self.granted[hold.lease_id]
+
+        assert known in live
+        assert hold.amount_microtokens == amount
+
+        known.running += amount
+        return (hold, account)
+
+    @rule(held=consumes(holds), share=st.floats(0, 1, allow_nan=False))
+    def finish(self, held: tuple[Hold, UUID], share: float) -> None:
+        hold, _ = held
+        charge = int(hold.amount_microtokens * share)
+        self.book.finish(self.now_s, hold, charge)
+        known = self.granted[hold.lease_id]
+        known.running -= hold.amount_microtokens
+        if charge:
+            known.charges.append((self.now_s, charge))
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 4.9, 5.0, 30.0]))
+    def let_pass(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    @rule()
+    def give_back(self) -> None:
+        for one, keep in list(self.book.expired(self.now_s)):
+            known = self.granted[one.lease_id]
+
+            assert keep == known.running + known.unseen(self.now_s)
+
+            one.free_microtokens = 0
+            if keep == 0:
+                self.book.close(one)
+                self.closed.add(one.lease_id)
+
+    @invariant()
+    def nothing_is_promised_twice(self) -> None:
+        """Granted >= free + held by running requests + charges billing has not seen."""
+        for known in getattr(self, "granted", {}).values():
+            one = known.lease
+
+            assert one.in_flight_microtokens == known.running
+            assert one.free_microtokens >= 0
+            assert one.granted_microtokens >= (
+                one.free_microtokens + one.in_flight_microtokens + known.unseen(self.now_s)
+            )
+            assert one.keep_microtokens(self.now_s) == known.running + known.unseen(self.now_s)
+
+    @invariant()
+    def the_book_lists_what_is_not_closed(self) -> None:
+        if hasattr(self, "book"):
+            assert {one.lease_id for one in self.book.all()} == set(self.granted) - self.closed
+
+
+TestBookAgainstModel = BookAgainstModel.TestCase
+TestBookAgainstModel.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+
+
+class TestAdmission:
+    def test_it_ends_when_the_lease_does(self) -> None:
+        book = book_with(lease(expires_at_s=60.0))
+
+        assert book.admit(59.9, ACCOUNTS[0], 1) is not None
+        assert book.admit(60.0, ACCOUNTS[0], 1) is None
+
+    def test_two_leases_are_not_added_up(self) -> None:
+        book = book_with(lease(1, granted=60), lease(2, granted=60))
+
+        assert book.admit(0, ACCOUNTS[0], 100) is None
+        assert book.admit(0, ACCOUNTS[0], 60) is not None
+
+    def test_another_accounts_lease_does_not_pay(self) -> None:
+        assert book_with(lease()).admit(0, ACCOUNTS[1], 1) is None
+
+
+class TestFinish:
+    def test_what_was_not_used_is_free_again(self) -> None:
+        one = lease(granted=100)
+        book = book_with(one)
+        hold = book.admit(0, ACCOUNTS[0], 100)
+        assert hold is not None
+        book.finish(0, hold, 30)
+
+        assert one.free_microtokens == 70
+        assert one.keep_microtokens(0) == 30
+
+    def test_a_charge_above_the_hold_eats_what_is_free_and_no_more(self) -> None:
+        one = lease(granted=100)
+        book = book_with(one)
+        hold = book.admit(0, ACCOUNTS[0], 10)
+        assert hold is not None
+        book.finish(0, hold, 500)
+
+        assert one.free_microtokens == 0
+        assert one.in_flight_microtokens == 0
+
+    def test_a_charge_is_covered_until_billing_has_seen_it(self) -> None:
+        one = lease(granted=100)
+        book = book_with(one)
+        hold = book.admit(0, ACCOUNTS[0], 100)
+        assert hold is not None
+        book.finish(1.0, hold, 30)
+
+        assert one.keep_microtokens(1.0 + UNSEEN_S - 0.1) == 30
+        assert one.keep_microtokens(1.0 + UNSEEN_S) == 0
+
+
+class TestRefill:
+    def test_a_new_lease_is_wanted_before_the_next_requests_need_it(self) -> None:
+        book = book_with(lease(granted=100))
+
+        assert not book.runs_low(0, ACCOUNTS[0], 10)
+
+        book.admit(0, ACCOUNTS[0], 60)
+
+        assert book.runs_low(0, ACCOUNTS[0], 10)
+
+    def test_an_expired_lease_does_not_count(self) -> None:
+        assert book_with(lease(granted=100)).runs_low(60, ACCOUNTS[0], 1)
+
+    def test_the_next_lease_is_for_several_requests_and_grows(self) -> None:
+        account = ACCOUNTS[0]
+
+        assert LeaseBook().next_lease_microtokens(0, account, 10) == 80
+        assert book_with(lease(granted=80)).next_lease_microtokens(0, account, 10) == 160
+        assert book_with(lease(granted=8000)).next_lease_microtokens(0, account, 10) == 5120
+        assert book_with(lease(granted=80)).next_lease_microtokens(61, account, 10) == 80
