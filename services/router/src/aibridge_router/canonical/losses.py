@@ -32,6 +32,7 @@ DROPS: dict[str, str] = {
     "thinking": "foreign reasoning cannot be replayed",
     "parallel_tool_calls": "the target cannot forbid parallel calls",
     "image_detail": "the target has no level of image detail",
+    "output_format": "the answer's form is asked for in words, not forced",
     "strict": "the schema is not strict enough for the target's strict mode",
     "server_tools": "another vendor's server tools are left out while other tools remain",
     "deferred_tools": "every tool is sent at once",
