@@ -88,7 +88,7 @@ class TestEveryDialect:
         )
 
         assert answer.status_code == 400
-        assert "64 levels" in answer.json()["error"]["message"]
+        assert "nests" in answer.json()["error"]["message"]
 
     def test_a_body_of_33_mib(self, path: str, outside: Outside) -> None:
         answer = outside.http.post(

@@ -8,11 +8,38 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import InvalidRequest
-from aibridge_router.dialects.body import invalid_body, nested_too_deep, repeats_top_level
+from aibridge_router.dialects.body import invalid_body
 
 Count = Annotated[int, Meta(ge=1, le=100_000_000)]
 Choices = Annotated[int, Meta(ge=1, le=8)]
-ModelName = Annotated[str, Meta(min_length=1, max_length=200)]
+_MODEL_CHARACTERS_MAX = 200
+
+
+class _ModelName:
+    """The `model` of a body. A type of our own, so that the decoder tells us of each time it is given.
+
+    Two readers of a body that names two models may believe different ones; what is priced must be what is served.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: object) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"Expected `str`, got `{type(text).__name__}`")
+        if not 0 < len(text) <= _MODEL_CHARACTERS_MAX:
+            raise ValueError(f"Expected 1 to {_MODEL_CHARACTERS_MAX} characters")
+        self.text = text
+
+
+_models_given: list[_ModelName] = []
+"""By the body that is being decoded. Decoding never waits, so no two bodies meet here."""
+
+
+def _note_model(kind: type, value: object) -> _ModelName:
+    assert kind is _ModelName, kind
+    name = _ModelName(value)
+    _models_given.append(name)
+    return name
 
 
 class Head(Struct, frozen=True, kw_only=True):
@@ -34,7 +61,7 @@ class _StreamOptions(Struct, frozen=True):
 
 
 class _Chat(Struct, frozen=True):
-    model: ModelName
+    model: _ModelName
     stream: bool | None = None
     max_completion_tokens: Count | None = None
     max_tokens: Count | None = None
@@ -43,14 +70,14 @@ class _Chat(Struct, frozen=True):
 
 
 class _Responses(Struct, frozen=True):
-    model: ModelName
+    model: _ModelName
     stream: bool | None = None
     max_output_tokens: Count | None = None
     background: bool | None = None
 
 
 class _Messages(Struct, frozen=True):
-    model: ModelName
+    model: _ModelName
     stream: bool | None = None
     max_tokens: Count | None = None
 
@@ -72,22 +99,22 @@ class _Gemini(Struct, frozen=True, rename="camel"):
 
 
 class _Any(Struct, frozen=True):
-    model: ModelName
+    model: _ModelName
     stream: bool | None = None
 
 
-_decode_chat = msgspec.json.Decoder(_Chat).decode
-_decode_responses = msgspec.json.Decoder(_Responses).decode
-_decode_messages = msgspec.json.Decoder(_Messages).decode
+_decode_chat = msgspec.json.Decoder(_Chat, dec_hook=_note_model).decode
+_decode_responses = msgspec.json.Decoder(_Responses, dec_hook=_note_model).decode
+_decode_messages = msgspec.json.Decoder(_Messages, dec_hook=_note_model).decode
 _decode_gemini = msgspec.json.Decoder(_Gemini).decode
-_decode_any = msgspec.json.Decoder(_Any).decode
+_decode_any = msgspec.json.Decoder(_Any, dec_hook=_note_model).decode
 
 
 def _peek_chat(body: bytes) -> Head:
     head = _decode_chat(body)
     options = head.stream_options
     return Head(
-        model=head.model,
+        model=head.model.text,
         stream=bool(head.stream),
         output_tokens_max=head.max_completion_tokens or head.max_tokens,
         choices=head.n or 1,
@@ -101,18 +128,18 @@ def _peek_responses(body: bytes) -> Head:
     if head.background:
         raise InvalidRequest("background responses are not served here", param="background")
     return Head(
-        model=head.model, stream=bool(head.stream), output_tokens_max=head.max_output_tokens
+        model=head.model.text, stream=bool(head.stream), output_tokens_max=head.max_output_tokens
     )
 
 
 def _peek_messages(body: bytes) -> Head:
     head = _decode_messages(body)
-    return Head(model=head.model, stream=bool(head.stream), output_tokens_max=head.max_tokens)
+    return Head(model=head.model.text, stream=bool(head.stream), output_tokens_max=head.max_tokens)
 
 
 def _peek_any(body: bytes) -> Head:
     head = _decode_any(body)
-    return Head(model=head.model, stream=bool(head.stream))
+    return Head(model=head.model.text, stream=bool(head.stream))
 
 
 _PEEKS: dict[Dialect | None, Callable[[bytes], Head]] = {
@@ -124,22 +151,26 @@ _PEEKS: dict[Dialect | None, Callable[[bytes], Head]] = {
 
 
 def peek(dialect: Dialect | None, body: bytes) -> Head:
-    """Read the head of a request. Raises `InvalidRequest` naming the field that is wrong."""
-    _check(body)
+    """Read the head of a request. Raises `InvalidRequest` naming the field that is wrong.
+
+    The decoder skips what is not asked for and guards its own depth, so a body that passes as bytes is read once.
+    """
+    _refuse_empty(body)
+    _models_given.clear()
     try:
         head = _PEEKS[dialect](body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid_body(error) from None
     except RecursionError:
         raise InvalidRequest("the body nests too deep") from None
-    if repeats_top_level(body, b"model"):
+    if len(_models_given) > 1:
         raise InvalidRequest("model is given twice", param="model")
     return head
 
 
 def peek_gemini(body: bytes, model: str, *, stream: bool) -> Head:
     """The same for Gemini, whose path names the model. Raises `InvalidRequest`."""
-    _check(body)
+    _refuse_empty(body)
     try:
         gemini = _decode_gemini(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -158,8 +189,6 @@ def peek_gemini(body: bytes, model: str, *, stream: bool) -> Head:
     )
 
 
-def _check(body: bytes) -> None:
+def _refuse_empty(body: bytes) -> None:
     if not body:
         raise InvalidRequest("the body is empty; a JSON object is expected")
-    if nested_too_deep(body):
-        raise InvalidRequest("the body nests deeper than 64 levels")

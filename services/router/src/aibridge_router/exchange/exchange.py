@@ -1,6 +1,7 @@
 """One client exchange, from hold to settlement. Runs detached from the client: see `pump`."""
 
 import asyncio
+import contextlib
 from enum import Enum
 
 import msgspec
@@ -46,6 +47,8 @@ from aibridge_router.upstream.pools import Pools
 ANSWER_BYTES_MAX = 64 * 2**20
 REFUSAL_BYTES_MAX = 2**20
 BYTES_PER_TOKEN = 4
+LAST_WORD_S = 5.0
+"""How long a client may take to hear that the deadline passed."""
 
 
 class Stop(Enum):
@@ -87,13 +90,7 @@ class Exchange:
     async def run(self) -> None:
         """Serve, then settle. Never raises an error of the exchange itself."""
         try:
-            await self._serve()
-        except AIBridgeError as error:
-            await self._fail(error)
-        except TransportError as error:
-            await self._fail(self._from_wire(error))
-        except (FrameTooLong, msgspec.DecodeError, UnfinishedAnswer):
-            await self._fail(own_words(self._provider, 200, None))
+            await self._serve_or_say_why_not()
         except asyncio.CancelledError:
             if self.stop is None:
                 raise
@@ -110,6 +107,16 @@ class Exchange:
         return provider.title or provider.name
 
     # --- serving ------------------------------------------------------------------------------
+
+    async def _serve_or_say_why_not(self) -> None:
+        try:
+            await self._serve()
+        except AIBridgeError as error:
+            await self._fail(error)
+        except TransportError as error:
+            await self._fail(self._from_wire(error))
+        except (FrameTooLong, msgspec.DecodeError, UnfinishedAnswer):
+            await self._fail(own_words(self._provider, 200, None))
 
     async def _serve(self) -> None:
         plan, services = self._plan, self._services
@@ -255,8 +262,13 @@ class Exchange:
         return self._plan.carriage.stream_error(error, self._context)
 
     async def _stopped(self, stop: Stop) -> None:
-        if stop is Stop.DEADLINE:
-            await self._fail(UpstreamTimeout(f"{self._provider} took too long"))
+        if stop is not Stop.DEADLINE:
+            return
+        with contextlib.suppress(
+            TimeoutError
+        ):  # the client may have stalled; settling must not wait for it
+            async with asyncio.timeout(LAST_WORD_S):
+                await self._fail(UpstreamTimeout(f"{self._provider} took too long"))
 
     def _from_wire(self, error: TransportError) -> AIBridgeError:
         if isinstance(error, HeadersTimeout | IdleTimeout):

@@ -30,6 +30,7 @@ from aibridge_router.canonical.losses import CannotSay, Losses
 from aibridge_router.canonical.naming import short_tool_name
 from aibridge_router.canonical.profile import Profile
 from aibridge_router.canonical.request import Request
+from aibridge_router.dialects.body import DEPTH_MAX, nested_too_deep
 from aibridge_router.dialects.peek import Head
 from aibridge_router.dialects.registry import CODECS, SURFACES
 from aibridge_router.exchange.refusals import refusal_to_pass_on
@@ -172,6 +173,8 @@ def translate(
 
 
 def _read(client: Dialect, body: bytes, head: Head) -> Request:
+    if nested_too_deep(body):
+        raise InvalidRequest(f"the body nests deeper than {DEPTH_MAX} levels")
     request = CODECS[client].request_from_wire(body)
     if client is Dialect.GEMINI_GENERATE:
         return msgspec.structs.replace(request, model=head.model, stream=head.stream)
