@@ -1,0 +1,84 @@
+"""What OpenAI takes for a schema, and what it takes for a strict one."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+_UNIONS = ("oneOf", "anyOf", "allOf")
+_NESTED_MAPS = ("properties", "$defs", "definitions")
+_NESTED_LISTS = ("anyOf", "allOf", "oneOf", "prefixItems")
+
+EMPTY_OBJECT = Raw(b'{"type":"object","properties":{}}')
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def is_strict(schema: Raw) -> bool:
+    """Whether every object in `schema` closes itself and requires all of its properties."""
+    return _strict(msgspec.json.decode(schema))
+
+
+def _strict(node: Any) -> bool:
+    if not isinstance(node, dict):
+        return isinstance(node, bool)
+    if "properties" in node or node.get("type") == "object":
+        names = node.get("properties")
+        names = names if isinstance(names, dict) else {}
+        required = node.get("required")
+        required = required if isinstance(required, list) else []
+        if node.get("additionalProperties") is not False:
+            return False
+        if not all(name in required for name in names):
+            return False
+    children: list[Any] = []
+    for key in _NESTED_MAPS:
+        if isinstance(node.get(key), dict):
+            children.extend(node[key].values())
+    for key in _NESTED_LISTS:
+        if isinstance(node.get(key), list):
+            children.extend(node[key])
+    if "items" in node:
+        children.append(node["items"])
+    return all(_strict(child) for child in children)
+
+
+def parameters_to_wire(schema: Raw | None) -> Raw:
+    """`schema` as an object without alternatives at its top, which would be refused.
+
+    The properties of the alternatives are kept and none of them is required; what is inside a property stays as it is.
+    """
+    if schema is None:
+        return EMPTY_OBJECT
+    text = bytes(schema)
+    if b'"type"' in text and b'Of"' not in text:
+        return schema
+    members = _decode_members(text)
+    if bytes(members.get("type", b"")) == b'"object"' and not any(
+        key in members for key in _UNIONS
+    ):
+        return schema
+    properties: dict[str, Raw] = {}
+    for key in _UNIONS:
+        properties |= _properties_of(members.pop(key, None))
+    properties |= _object(members.get("properties"))
+    members["type"] = Raw(b'"object"')
+    members["properties"] = Raw(msgspec.json.encode(properties))
+    return Raw(msgspec.json.encode(members))
+
+
+def _properties_of(alternatives: Raw | None) -> dict[str, Raw]:
+    found: dict[str, Raw] = {}
+    try:
+        branches = msgspec.json.decode(alternatives or b"[]", type=list[dict[str, Raw]])
+    except msgspec.DecodeError:
+        return found
+    for branch in branches:
+        found |= _object(branch.get("properties"))
+    return found
+
+
+def _object(raw: Raw | None) -> dict[str, Raw]:
+    try:
+        return _decode_members(raw or b"{}")
+    except msgspec.DecodeError:
+        return {}
