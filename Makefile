@@ -5,6 +5,8 @@ UV := .tools/bin/uv
 LOCK := requirements.lock
 STAMP := .venv/.synced
 MEMBERS := libs/common libs/sandbox services/auth services/billing services/gateway services/router libs/devstack
+OLD_LOCK := tests/e2e/old-sdks.lock
+OLD_STAMP := .venv-old-sdks/.synced
 BIN := .venv/bin
 ARGS ?=
 ENGINE ?= $(shell command -v docker || command -v podman)
@@ -31,12 +33,18 @@ $(STAMP): $(LOCK) $(MEMBERS:%=%/pyproject.toml) | $(UV)
 	@$(UV) pip install -q --no-deps --no-build-isolation $(MEMBERS:%=-e %)
 	@touch $@
 
+$(OLD_STAMP): $(OLD_LOCK) | $(UV)
+	@echo "installing the older SDKs that the tests also drive"
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv-old-sdks
+	@$(UV) pip sync -q --require-hashes --python .venv-old-sdks/bin/python $(OLD_LOCK)
+	@touch $@
+
 install: $(STAMP) ## Create .venv from the lock.
 
 dev: $(STAMP) ## Run the whole product here: PostgreSQL, NATS, the four services, stand-in vendors.
 	@$(BIN)/aibridge-dev up $(ARGS)
 
-test: $(STAMP) ## Run the tests (ARGS="-k name" narrows them).
+test: $(STAMP) $(OLD_STAMP) ## Run the tests (ARGS="-k name" narrows them).
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMP) ## Check style.
@@ -59,7 +67,9 @@ lock: | $(UV) ## Resolve the dependencies anew into requirements.lock.
 	@$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	  --group pyproject.toml:dev $(MEMBERS:%=%/pyproject.toml) \
 	  $(foreach m,$(MEMBERS),--no-emit-package aibridge-$(notdir $(m))) -o $(LOCK)
-	@! grep -nE 'https?://|^-' $(LOCK)
+	@$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	  tests/e2e/old-sdks.in -o $(OLD_LOCK)
+	@! grep -nE 'https?://|^-' $(LOCK) $(OLD_LOCK)
 
 bench: $(STAMP) ## Measure the product beside nginx on this machine (ARGS="--quick" for a look).
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
@@ -73,4 +83,4 @@ k8s-check: $(STAMP) ## Check manifests, compose file and Dockerfiles without a c
 	@$(BIN)/python -m deploy.check
 
 clean: ## Remove the environment and the development data.
-	@rm -rf .venv .tools .aibridge .bench
+	@rm -rf .venv .venv-old-sdks .tools .aibridge .bench

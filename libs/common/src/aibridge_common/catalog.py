@@ -40,7 +40,7 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     base_url: str
     auth: Authentication = "bearer"
     keys: list[str] = []
-    paths: dict[Dialect, str]
+    paths: Annotated[dict[Dialect, str], Meta(min_length=1)]
     count_tokens_path: str | None = None
     headers: dict[str, str] = {}
 
@@ -172,7 +172,12 @@ def load_catalog(path: Path) -> Catalog:
     except msgspec.ValidationError as error:
         raise InvalidCatalog(f"{path}: {error}") from None
     _check(catalog)
-    return catalog
+    spoken = {provider.name: next(iter(provider.paths)) for provider in catalog.providers}
+    models = [
+        model if model.dialect else msgspec.structs.replace(model, dialect=spoken[model.provider])
+        for model in catalog.models
+    ]
+    return msgspec.structs.replace(catalog, models=models)
 
 
 def keys_for(provider: Provider) -> list[str]:

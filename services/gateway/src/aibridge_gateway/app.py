@@ -11,11 +11,10 @@ from aibridge_common.clients.auth import AuthClient
 from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import SystemClock
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX
-from aibridge_common.errors import AIBridgeError
 from aibridge_common.transport import Origin, Pool
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.problems import problem_details
-from aibridge_gateway.edge.account import account_routes, public_error
+from aibridge_gateway.edge.account import account_routes
 from aibridge_gateway.edge.forward import Forwarder
 from aibridge_gateway.edge.keyring import Keyring
 from aibridge_gateway.edge.relay import Relay
@@ -26,7 +25,6 @@ class Running:
     """What exists only while the service runs."""
 
     def __init__(self) -> None:
-        self.bus: Bus | None = None
         self.relay: Relay | None = None
 
 
@@ -42,12 +40,13 @@ def create_app(settings: Settings) -> Litestar:
         assert state.relay is not None, "the server serves only after start-up"
         await state.relay(scope, receive, send)
 
-    async def bus_ready() -> bool:
-        return state.bus is not None and state.bus.connected
+    async def started() -> bool:
+        # Not the bus: without it keys are only believed for a shorter time, and a gateway must not go for that.
+        return state.relay is not None
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncGenerator[None]:
-        bus = state.bus = await Bus.connect(settings.nats_url.reveal(), "gateway")
+        bus = await Bus.connect(settings.nats_url.reveal(), "gateway")
         await keyring.listen(bus)
         pool = Pool(router)
         state.relay = Relay(keyring, Forwarder(pool, prefix), settings.service_token)
@@ -67,9 +66,8 @@ def create_app(settings: Settings) -> Litestar:
                 for prefix in (NATIVE_PREFIX, "/v1/models", "/v1beta/models")
             ),
             *account_routes(keyring, billing),
-            *health_routes({"bus": bus_ready}),
+            *health_routes({"started": started}),
         ],
-        exception_handlers={AIBridgeError: public_error},
         plugins=[problem_details()],
         lifespan=[running],
         openapi_config=None,

@@ -26,12 +26,12 @@ def account_routes(keyring: Keyring, billing: BillingClient) -> list[HTTPRouteHa
         )
         return facts.account_id
 
-    @get("/v1/balance", operation_id="MyBalance")
+    @get("/v1/balance", operation_id="MyBalance", exception_handlers={AIBridgeError: public_error})
     async def balance(request: Request[None, None, State]) -> Balance:
         """The tokens of the key's account."""
         return await billing.balance(await account_of(request))
 
-    @get("/v1/usage", operation_id="MyUsage")
+    @get("/v1/usage", operation_id="MyUsage", exception_handlers={AIBridgeError: public_error})
     async def usage(
         request: Request[None, None, State],
         limit: FromQuery[int] = 100,
