@@ -1,6 +1,7 @@
 """Time-ordered ids (UUID version 7, RFC 9562 §5.7), made before the first send so that retries keep them."""
 
 import os
+import re
 import time
 from typing import NewType
 from uuid import UUID
@@ -9,6 +10,7 @@ AccountId = NewType("AccountId", UUID)
 KeyId = NewType("KeyId", UUID)
 RequestId = NewType("RequestId", UUID)
 
+_REQUEST_ID = re.compile("req_[0-9a-f]{32}")
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _RAND_A_MASK = 0xFFF << 64
@@ -35,6 +37,6 @@ def public_request_id(request_id: UUID) -> str:
 
 def parse_request_id(text: str) -> UUID:
     """The inverse of `public_request_id`; raises ValueError for anything else."""
-    if not text.startswith("req_"):
-        raise ValueError("a request id starts with req_")
+    if _REQUEST_ID.fullmatch(text) is None:
+        raise ValueError("a request id is req_ and 32 hexadecimal digits")
     return UUID(hex=text[4:])
