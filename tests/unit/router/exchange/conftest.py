@@ -1,0 +1,19 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from aibridge_router.exchange import exchange, pump
+
+from .scene import Scene, opened
+
+
+@pytest.fixture
+async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    """An exchange room whose limits are tenths of seconds."""
+    monkeypatch.setattr(pump, "TICK_S", 0.02)
+    monkeypatch.setattr(pump, "DRAIN_AFTER_CLIENT_S", 0.2)
+    monkeypatch.setattr(pump, "STALL_S", 0.2)
+    monkeypatch.setattr(pump, "DEADLINE_S", 5.0)
+    monkeypatch.setattr(exchange, "LAST_WORD_S", 0.1)
+    async with opened() as running:
+        yield running
