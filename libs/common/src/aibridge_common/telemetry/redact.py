@@ -32,12 +32,10 @@ def redact_event(
 
 
 def _redact_value(value: Any) -> Any:
-    if isinstance(value, str):
-        return redact(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if isinstance(value, dict):
-        return {key: _redact_value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+        return {_redact_value(key): _redact_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
         return [_redact_value(item) for item in value]
-    if isinstance(value, bytes | BaseException):
-        return redact(str(value))
-    return value
+    return redact(str(value))
