@@ -61,8 +61,11 @@ class Message:
             raise BusUnavailable(str(error)) from error
 
     async def retry_later(self, delay_s: float) -> None:
-        """Ask for another delivery after `delay_s`."""
-        await self._msg.nak(delay=delay_s)
+        """Ask for another delivery after `delay_s`. Raises `BusUnavailable`; it then comes after the ack wait."""
+        try:
+            await self._msg.nak(delay=delay_s)
+        except nats.errors.Error as error:
+            raise BusUnavailable(str(error)) from error
 
 
 class Consumer:
