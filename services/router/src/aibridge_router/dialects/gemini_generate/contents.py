@@ -56,8 +56,6 @@ class ContentsWriter:
                 blocks += turns[position].blocks
                 position += 1
             if is_model:
-                if any(isinstance(block, ToolResult) for block in blocks):
-                    self._losses.drop("orphans")
                 self._write_model(blocks)
             else:
                 self._write_user(blocks)
@@ -74,9 +72,15 @@ class ContentsWriter:
 
     def _write_user(self, blocks: Sequence[Block]) -> None:
         """Results first, each call answered, then everything else."""
-        results = {block.call_id: block for block in blocks if isinstance(block, ToolResult)}
+        results: dict[str, ToolResult] = {}
         answers: list[Wire] = []
         parts: list[Wire | msgspec.Raw] = []
+        others: list[Wire | msgspec.Raw] = []
+        for block in blocks:
+            if isinstance(block, ToolResult):
+                results[block.call_id] = block
+            elif (part := self._part(block)) is not None:
+                others.append(part)
         for call in self._calls:
             answer, media = result_to_wire(
                 results.pop(call.id, None),
@@ -90,10 +94,7 @@ class ContentsWriter:
         self._calls = []
         if results:
             self._losses.drop("orphans")
-        for block in blocks:
-            part = self._part(block)
-            if part is not None:
-                parts.append(part)
+        parts += others
         if answers:
             self._contents.append({"role": "user", "parts": answers})
         if parts:
@@ -169,6 +170,7 @@ class ContentsWriter:
                 self._losses.drop("extras")
                 return None
             case ToolResult():
+                self._losses.drop("orphans")
                 return None
 
 

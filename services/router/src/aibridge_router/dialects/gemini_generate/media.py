@@ -4,10 +4,10 @@ import base64
 import binascii
 
 from aibridge_common.dialect import Dialect
-from aibridge_common.errors import InvalidRequest
 from aibridge_router.canonical.content import Audio, Data, Document, FileId, Image, Url
 from aibridge_router.canonical.losses import CannotSay, Losses
 from aibridge_router.canonical.profile import Profile
+from aibridge_router.dialects.gemini_generate.places import Misfit
 from aibridge_router.dialects.gemini_generate.signature import standard_base64
 from aibridge_router.dialects.gemini_generate.wire import Blob, FileData, Wire
 
@@ -17,15 +17,14 @@ _PDF = "application/pdf"
 _OWN_HOSTS = ("https://generativelanguage.googleapis.com/", "https://www.youtube.com/")
 
 
-def blob_from_wire(blob: Blob, place: str) -> Media | None:
-    """Bytes as a block; None for a kind that the hub has no word for (video). Raises `InvalidRequest`."""
+def _blob_from_wire(blob: Blob) -> Media | None:
+    """Bytes as a block; None for a kind that the hub has no word for (video). Raises `Misfit`."""
     kind = blob.mime_type or ""
     if not kind or blob.data is None:
-        name = "data" if kind else "mimeType"
-        raise InvalidRequest(f"{place}.{name}: Field required", param=f"{place}.{name}")
+        raise Misfit("data" if kind else "mimeType", "Field required")
     family = kind.partition("/")[0]
     if family == "text":
-        return Document(text=_text_of(blob.data, place), title=blob.display_name)
+        return Document(text=_text_of(blob.data), title=blob.display_name)
     source = Data(media_type=kind, base64=standard_base64(blob.data))
     if family == "image":
         return Image(source=source)
@@ -36,17 +35,30 @@ def blob_from_wire(blob: Blob, place: str) -> Media | None:
     return None
 
 
-def file_from_wire(file: FileData, place: str) -> Media | None:
+def _file_from_wire(file: FileData) -> Media | None:
     """A public address as a block; None for a file that lives at Google, or of a kind we have no word for."""
     uri = file.file_uri
     if not uri:
-        raise InvalidRequest(f"{place}.fileUri: Field required", param=f"{place}.fileUri")
+        raise Misfit("fileUri", "Field required")
     if not uri.startswith(("https://", "http://")) or uri.startswith(_OWN_HOSTS):
         return None
     kind = file.mime_type or ""
     if kind.startswith("image/"):
         return Image(source=Url(url=uri))
     return Document(source=Url(url=uri)) if kind == _PDF else None
+
+
+def media_from_wire(blob: Blob | None, file: FileData | None) -> Media | None:
+    """Either of the two ways that media come. Raises `Misfit`."""
+    try:
+        if blob is not None:
+            return _blob_from_wire(blob)
+    except Misfit as misfit:
+        raise misfit.within("inlineData") from None
+    try:
+        return _file_from_wire(file) if file is not None else None
+    except Misfit as misfit:
+        raise misfit.within("fileData") from None
 
 
 def media_to_wire(media: Media, profile: Profile, losses: Losses) -> Wire | None:
@@ -86,8 +98,8 @@ def _source_to_wire(source: Data | Url | FileId, refusal: str) -> Wire:
             raise CannotSay("a file of another provider cannot be sent", param="file")
 
 
-def _text_of(data: str, place: str) -> str:
+def _text_of(data: str) -> str:
     try:
         return base64.b64decode(standard_base64(data), validate=True).decode()
     except (binascii.Error, UnicodeError, ValueError):
-        raise InvalidRequest(f"{place}.data: not a text in base64", param=f"{place}.data") from None
+        raise Misfit("data", "not a text in base64") from None

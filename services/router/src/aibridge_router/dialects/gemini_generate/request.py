@@ -36,11 +36,13 @@ from aibridge_router.dialects.gemini_generate.turns import TurnsReader
 from aibridge_router.dialects.gemini_generate.wire import (
     Body,
     Content,
+    ExactBody,
     GenerationConfig,
     Wire,
 )
 
 _decode = msgspec.json.Decoder(Body).decode
+_decode_exact = msgspec.json.Decoder(ExactBody).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_tools = msgspec.json.Decoder(list[dict[str, Raw]] | None).decode
 
@@ -52,10 +54,9 @@ def request_from_wire(body: bytes) -> Request:
     """The model and whether to stream are in the path. Raises `InvalidRequest` naming the field that is wrong."""
     try:
         body = camelled(body)
-        wire = _decode(body)
-        members = _decode_members(body)
+        wire, members = _read(body)
         server_tools = server_tools_from_wire(_decode_tools(members.get("tools", b"null")) or [])
-        reader = TurnsReader(members.get("contents", Raw(b"[]")))
+        reader = TurnsReader(body)
         contents = wire.contents or []
         reader.read([contents] if isinstance(contents, Content) else contents)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -125,6 +126,14 @@ def request_to_wire(request: Request, profile: Profile, losses: Losses) -> bytes
     if config:
         body["generationConfig"] = config
     return msgspec.json.encode(with_extras(body, own) if own else body)
+
+
+def _read(body: bytes) -> tuple[Body, dict[str, Raw]]:
+    """The body, and its members where some are not ours."""
+    try:
+        return _decode_exact(body), {}
+    except msgspec.ValidationError:
+        return _decode(body), _decode_members(body)
 
 
 def _system_from_wire(system: Content | None) -> list[Text]:

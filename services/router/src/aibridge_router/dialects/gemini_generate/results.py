@@ -9,15 +9,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from aibridge_common.dialect import Dialect
-from aibridge_common.errors import InvalidRequest
-from aibridge_router.canonical.content import Audio, Document, Image, Opaque, Text, ToolResult
+from aibridge_router.canonical.content import Document, Image, Opaque, Text, ToolResult
 from aibridge_router.canonical.losses import Losses
 from aibridge_router.canonical.profile import Profile
-from aibridge_router.dialects.gemini_generate.media import (
-    blob_from_wire,
-    file_from_wire,
-    media_to_wire,
-)
+from aibridge_router.dialects.gemini_generate.media import media_from_wire, media_to_wire
+from aibridge_router.dialects.gemini_generate.places import Misfit
 from aibridge_router.dialects.gemini_generate.wire import (
     FunctionResponse,
     FunctionResponsePart,
@@ -26,6 +22,14 @@ from aibridge_router.dialects.gemini_generate.wire import (
 )
 
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class _Output(Struct, frozen=True, forbid_unknown_fields=True):
+    output: str
+
+
+_decode_output = msgspec.json.Decoder(_Output).decode
+"""What most responses are."""
 
 _NAMES = {"output": False, "result": False, "error": True}
 """Where the text of a response stands alone, and whether it is an error."""
@@ -40,14 +44,15 @@ class _ToolReference(Struct, frozen=True):
 _decode_reference = msgspec.json.Decoder(_ToolReference).decode
 
 
-def result_from_wire(response: FunctionResponse, call_id: str, place: str) -> ToolResult:
-    """Raises `InvalidRequest` naming what is no object."""
-    text, is_error = _text_of(response.response, place)
+def result_from_wire(response: FunctionResponse, call_id: str) -> ToolResult:
+    """Raises `Misfit` naming what is no object, or no picture or document."""
+    text, is_error = _text_of(response.response)
     blocks: list[Text | Image | Document | Opaque] = [Text(text=text)] if text else []
     for index, part in enumerate(response.parts or ()):
-        media = _media_of(part, f"{place}.parts.{index}")
-        if isinstance(media, Image | Document):
-            blocks.append(media)
+        try:
+            blocks.append(_media_of(part))
+        except Misfit as misfit:
+            raise misfit.within(f"parts.{index}") from None
     return ToolResult(call_id=call_id, blocks=blocks, is_error=is_error)
 
 
@@ -85,16 +90,18 @@ def _is_marked(result: ToolResult) -> bool:
     return result.cache is not None or any(mark is not None for mark in marks)
 
 
-def _text_of(response: Raw, place: str) -> tuple[str, bool]:
+def _text_of(response: Raw) -> tuple[str, bool]:
     given = present(response)
     if given is None:
         return "", False
     try:
+        return _decode_output(given).output, False
+    except msgspec.DecodeError:
+        pass
+    try:
         members = _decode_members(given)
     except msgspec.DecodeError:
-        raise InvalidRequest(
-            f"{place}.response: Expected `object`", param=f"{place}.response"
-        ) from None
+        raise Misfit("response", "Expected `object`") from None
     if len(members) == 1:
         name, value = next(iter(members.items()))
         if name in _NAMES:
@@ -104,14 +111,10 @@ def _text_of(response: Raw, place: str) -> tuple[str, bool]:
     return bytes(given).decode() if members else "", False
 
 
-def _media_of(part: FunctionResponsePart, place: str) -> Image | Document | Audio | None:
-    media = None
-    if part.inline_data is not None:
-        media = blob_from_wire(part.inline_data, f"{place}.inlineData")
-    elif part.file_data is not None:
-        media = file_from_wire(part.file_data, f"{place}.fileData")
-    if media is None or isinstance(media, Audio):
-        raise InvalidRequest(f"{place}: a picture or a document is expected", param=place)
+def _media_of(part: FunctionResponsePart) -> Image | Document:
+    media = media_from_wire(part.inline_data, part.file_data)
+    if not isinstance(media, Image | Document):
+        raise Misfit("", "a picture or a document is expected")
     return media
 
 

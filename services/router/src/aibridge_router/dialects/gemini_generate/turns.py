@@ -5,17 +5,18 @@ again. Ids are optional at Google: a call without one is given one by its place,
 failing that, as the oldest unanswered call of its name.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct
 
 from aibridge_common.dialect import Dialect
-from aibridge_common.errors import InvalidRequest
 from aibridge_router.canonical.content import Block, Opaque, Text, Thinking, ToolCall
 from aibridge_router.canonical.request import Turn
 from aibridge_router.dialects.gemini_generate.arguments import arguments_from_wire
-from aibridge_router.dialects.gemini_generate.media import blob_from_wire, file_from_wire
+from aibridge_router.dialects.gemini_generate.media import media_from_wire
+from aibridge_router.dialects.gemini_generate.places import Misfit
 from aibridge_router.dialects.gemini_generate.results import result_from_wire
 from aibridge_router.dialects.gemini_generate.signature import state_from_wire
 from aibridge_router.dialects.gemini_generate.wire import (
@@ -40,17 +41,21 @@ class _RawContent(Struct, frozen=True):
     parts: list[Raw] | None = None
 
 
-_decode_raw = msgspec.json.Decoder(list[_RawContent] | _RawContent).decode
+class _RawBody(Struct, frozen=True):
+    contents: list[_RawContent] | _RawContent
+
+
+_decode_raw = msgspec.json.Decoder(_RawBody).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class TurnsReader:
     """Reads one conversation. `needs` names the parts that no other dialect can say."""
 
-    def __init__(self, raw_contents: Raw) -> None:
+    def __init__(self, body: bytes) -> None:
         self.turns: list[Turn] = []
         self.needs: list[str] = []
-        self._raw_contents = raw_contents
+        self._body = body
         self._raw_parts: list[_RawContent] | None = None
         self._blocks: list[Block] = []
         self._said: list[str] = []
@@ -61,49 +66,52 @@ class TurnsReader:
 
     def read(self, contents: list[Content]) -> None:
         """Raises `InvalidRequest` naming the field that is wrong."""
-        for index, content in enumerate(contents):
-            place = f"contents.{index}"
-            role = _ROLES.get(content.role)
-            if role is None:
-                raise InvalidRequest(
-                    f"{place}.role: user or model is expected", param=f"{place}.role"
-                )
-            if role == "user" or not self.turns or self.turns[-1].role != role:
-                self._end_run()
-                self._blocks = []
-                self.turns.append(Turn(role=role, blocks=self._blocks))
-            for number, part in enumerate(content.parts or ()):
-                if role == "assistant":
-                    self._read_said(part, index, number)
-                else:
-                    self._read_asked(part, index, number)
+        index, number = 0, -1
+        try:
+            for index, content in enumerate(contents):
+                number = -1
+                read = self._begin(content)
+                for number, part in enumerate(content.parts or ()):
+                    read(part, index, number)
+        except Misfit as misfit:
+            part_place = f"contents.{index}.parts.{number}"
+            place = part_place if number >= 0 else f"contents.{index}"
+            raise misfit.within(place).refusal() from None
         self._end_run()
         self.turns = [turn for turn in self.turns if turn.blocks]
+
+    def _begin(self, content: Content) -> Callable[[Part, int, int], None]:
+        """Opens a turn, or goes on with what the model said; gives what reads its parts."""
+        role = _ROLES.get(content.role)
+        if role is None:
+            raise Misfit("role", "user or model is expected")
+        if role == "user" or not self.turns or self.turns[-1].role != role:
+            self._end_run()
+            self._blocks = []
+            self.turns.append(Turn(role=role, blocks=self._blocks))
+        return self._read_said if role == "assistant" else self._read_asked
 
     def _read_asked(self, part: Part, index: int, number: int) -> None:
         if part.text is not None:
             if part.text:
                 self._blocks.append(Text(text=part.text))
         elif part.function_response is not None:
-            place = f"contents.{index}.parts.{number}.functionResponse"
             response = part.function_response
-            self._blocks.append(result_from_wire(response, self._answered(response), place))
+            try:
+                self._blocks.append(result_from_wire(response, self._answered(response)))
+            except Misfit as misfit:
+                raise misfit.within("functionResponse") from None
         else:
             self._blocks.append(self._other(part, index, number))
 
     def _read_said(self, part: Part, index: int, number: int) -> None:
-        if part.text is not None or self._is_bare_signature(part, index, number):
-            self._say(part, part.text or "")
-            return
-        self._end_run()
         if part.function_call is not None:
-            place = f"contents.{index}.parts.{number}.functionCall"
-            state = state_from_wire(part.thought_signature)
-            call = self._call(part.function_call, place)
-            self._blocks.append(
-                msgspec.structs.replace(call, state=state) if state is not None else call
-            )
+            self._end_run()
+            self._blocks.append(self._call(part.function_call, part.thought_signature))
+        elif part.text is not None or self._is_bare_signature(part, index, number):
+            self._say(part, part.text or "")
         else:
+            self._end_run()
             self._blocks.append(self._other(part, index, number))
 
     def _say(self, part: Part, text: str) -> None:
@@ -115,6 +123,8 @@ class TurnsReader:
         if text:
             self._said.append(text)
             self._is_thought = is_thought
+        if part.thought_signature is None:
+            return
         state = state_from_wire(part.thought_signature)
         if state is None:
             return
@@ -131,59 +141,49 @@ class TurnsReader:
             self._blocks.append(Thinking(text=text) if self._is_thought else Text(text=text))
             self._said = []
 
-    def _call(self, call: FunctionCall, place: str) -> ToolCall:
+    def _call(self, call: FunctionCall, signature: str | None) -> ToolCall:
         if not call.name:
-            raise InvalidRequest(f"{place}.name: Field required", param=f"{place}.name")
+            raise Misfit("functionCall.name", "Field required")
         arguments = arguments_from_wire(call.args)
         if not arguments.startswith("{"):
-            raise InvalidRequest(f"{place}.args: Expected `object`", param=f"{place}.args")
+            raise Misfit("functionCall.args", "Expected `object`")
         identifier = call.id or f"call_{self._calls}"
         self._calls += 1
         self._open.append((identifier, call.name, not call.id))
-        return ToolCall(id=identifier, name=call.name, arguments=arguments)
+        return ToolCall(
+            id=identifier, name=call.name, arguments=arguments, state=state_from_wire(signature)
+        )
 
     def _answered(self, response: FunctionResponse) -> str:
         """The id of the call; a response without a call keeps its own id, or gets one that no call has."""
-        open_calls = enumerate(self._open)
-        found = next((at for at, call in open_calls if call[0] == response.id), None)
-        if found is None:
-            found = next(
-                (
-                    at
-                    for at, (_, name, is_ours) in enumerate(self._open)
-                    if name == response.name and (is_ours or not response.id)
-                ),
-                None,
-            )
-        if found is None:
-            return response.id or f"call_none_{response.name or ''}"
-        return self._open.pop(found)[0]
+        for at, (identifier, _, _) in enumerate(self._open):
+            if identifier == response.id:
+                return self._open.pop(at)[0]
+        for at, (_, name, is_ours) in enumerate(self._open):
+            if name == response.name and (is_ours or not response.id):
+                return self._open.pop(at)[0]
+        return response.id or f"call_none_{response.name or ''}"
 
     def _other(self, part: Part, index: int, number: int) -> Block:
-        place = f"contents.{index}.parts.{number}"
-        media = None
-        if part.inline_data is not None:
-            media = blob_from_wire(part.inline_data, f"{place}.inlineData")
-        elif part.file_data is not None:
-            media = file_from_wire(part.file_data, f"{place}.fileData")
+        media = media_from_wire(part.inline_data, part.file_data)
         if media is not None:
             return media
         raw = self._raw(index, number)
         kind = next((name for name in _decode_members(raw) if name not in _BESIDE), None)
         if kind is None:
-            raise InvalidRequest(f"{place}: a part needs content", param=place)
+            raise Misfit("", "a part needs content")
         if part.inline_data is not None or part.file_data is not None:
-            self.needs.append(f"{place}.{kind}")
+            self.needs.append(f"contents.{index}.parts.{number}.{kind}")
         return Opaque(dialect=Dialect.GEMINI_GENERATE, kind=kind, raw=raw)
 
     def _raw(self, index: int, number: int) -> Raw:
         if self._raw_parts is None:
-            decoded = _decode_raw(self._raw_contents)
-            self._raw_parts = decoded if isinstance(decoded, list) else [decoded]
+            contents = _decode_raw(self._body).contents
+            self._raw_parts = contents if isinstance(contents, list) else [contents]
         return (self._raw_parts[index].parts or [])[number]
 
     def _is_bare_signature(self, part: Part, index: int, number: int) -> bool:
         """Whether a part is a signature and nothing else, as the last one of a stream may be."""
-        if part.thought_signature is None or part.function_call is not None:
+        if part.thought_signature is None:
             return False
         return _decode_members(self._raw(index, number)).keys() <= _BESIDE

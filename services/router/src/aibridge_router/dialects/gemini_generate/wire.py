@@ -4,6 +4,7 @@ Google's JSON is that of protocol buffers: `null` is absent, and names are read 
 camelCase; `names` rewrites the rest. Unknown members are kept apart, see `request`.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta, Raw, Struct
@@ -15,11 +16,12 @@ Wire = dict[str, object]
 
 Count = Annotated[int, Meta(ge=0)]
 _ABSENT = Raw(b"")
+_NOTHING = (_ABSENT, Raw(b"null"))
 
 
 def present(raw: Raw) -> Raw | None:
     """The value of a member, None where it is absent or null."""
-    return None if bytes(raw) in {b"", b"null"} else raw
+    return None if raw in _NOTHING else raw
 
 
 class Blob(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -144,9 +146,33 @@ class Body(Struct, frozen=True, kw_only=True, rename="camel"):
 
     contents: list[Content] | Content | None = None
     system_instruction: Content | None = None
-    tools: list[Tool] | None = None
+    tools: Sequence[Tool] | None = None
     tool_config: ToolConfig | None = None
     generation_config: GenerationConfig | None = None
+
+
+class _ExactTool(Tool, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    pass
+
+
+class _ExactToolConfig(
+    ToolConfig, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
+    pass
+
+
+class _ExactGenerationConfig(
+    GenerationConfig, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
+    pass
+
+
+class ExactBody(Body, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A request of which we know every member that matters: then nobody need look for others, which costs as much."""
+
+    tools: Sequence[_ExactTool] | None = None
+    tool_config: _ExactToolConfig | None = None
+    generation_config: _ExactGenerationConfig | None = None
 
 
 class Candidate(Struct, frozen=True, kw_only=True, rename="camel"):
