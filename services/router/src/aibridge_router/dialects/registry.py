@@ -1,17 +1,19 @@
 """Which code speaks which dialect."""
 
 from collections.abc import Callable
-from importlib import import_module
 
 from msgspec import Struct
 
 from aibridge_common.dialect import Dialect, Surface
 from aibridge_common.usage import Usage
 from aibridge_router.canonical.codec import Codec
+from aibridge_router.dialects.anthropic_messages import codec as messages_codec
 from aibridge_router.dialects.anthropic_messages import passing as messages
+from aibridge_router.dialects.gemini_generate import codec as gemini_codec
 from aibridge_router.dialects.gemini_generate import passing as gemini
 from aibridge_router.dialects.openai_chat import codec as chat_codec
 from aibridge_router.dialects.openai_chat import passing as chat
+from aibridge_router.dialects.openai_responses import codec as responses_codec
 from aibridge_router.dialects.openai_responses import passing as responses
 from aibridge_router.dialects.tap import StreamTap
 
@@ -21,12 +23,12 @@ SURFACES: dict[Dialect, Surface] = {
     Dialect.ANTHROPIC_MESSAGES: Surface.ANTHROPIC,
     Dialect.GEMINI_GENERATE: Surface.GEMINI,
 }
-CODECS: dict[Dialect, Codec] = {Dialect.OPENAI_CHAT: chat_codec.CODEC}
-for _name in ("openai_responses", "anthropic_messages", "gemini_generate"):
-    try:
-        CODECS[Dialect(_name)] = import_module(f"aibridge_router.dialects.{_name}.codec").CODEC
-    except ModuleNotFoundError:
-        continue
+CODECS: dict[Dialect, Codec] = {
+    Dialect.OPENAI_CHAT: chat_codec.CODEC,
+    Dialect.OPENAI_RESPONSES: responses_codec.CODEC,
+    Dialect.ANTHROPIC_MESSAGES: messages_codec.CODEC,
+    Dialect.GEMINI_GENERATE: gemini_codec.CODEC,
+}
 
 
 class Passing(Struct, frozen=True, kw_only=True):
