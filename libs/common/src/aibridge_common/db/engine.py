@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 Database = AsyncEngine
@@ -38,9 +39,14 @@ def open_database(url: str, schema: str, *, connections_max: int = 10) -> Databa
 
 @asynccontextmanager
 async def transaction(database: Database) -> AsyncGenerator[Transaction]:
-    """Commit at the end, roll back on any error."""
-    async with database.begin() as connection:
-        yield connection
+    """Commit at the end, roll back on any error. Raises `TimeoutError` when no connection became free in time."""
+    try:
+        async with database.begin() as connection:
+            yield connection
+    except (
+        PoolTimeout
+    ) as error:  # which is no TimeoutError, so that loops which outlive those would end
+        raise TimeoutError("no database connection became free in time") from error
 
 
 async def answers(database: Database) -> bool:
@@ -48,7 +54,7 @@ async def answers(database: Database) -> bool:
     try:
         async with database.connect() as connection:
             await connection.execute(text("SELECT 1"))
-    except (OSError, TimeoutError, DBAPIError, OperationalError):
+    except (OSError, TimeoutError, PoolTimeout, DBAPIError):
         return False
     return True
 
