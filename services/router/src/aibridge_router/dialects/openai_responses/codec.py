@@ -12,9 +12,11 @@ from aibridge_router.canonical.losses import Losses
 from aibridge_router.canonical.profile import Profile
 from aibridge_router.canonical.request import Request
 from aibridge_router.canonical.response import Answer
+from aibridge_router.dialects.openai_responses.answer_in import answer_from_wire
+from aibridge_router.dialects.openai_responses.answer_out import answer_to_wire
 from aibridge_router.dialects.openai_responses.errors import error_from_wire
-from aibridge_router.dialects.openai_responses.request import request_from_wire, request_to_wire
-from aibridge_router.dialects.openai_responses.response import answer_from_wire, answer_to_wire
+from aibridge_router.dialects.openai_responses.request_in import request_from_wire
+from aibridge_router.dialects.openai_responses.request_out import request_to_wire
 from aibridge_router.dialects.openai_responses.stream_decoder import Decoder
 from aibridge_router.dialects.openai_responses.stream_encoder import Encoder
 

@@ -1,5 +1,7 @@
 """The parts of a message or of a tool's output, and the blocks they stand for."""
 
+from msgspec import UNSET
+
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import InvalidRequest
 from aibridge_router.canonical import content as hub
@@ -142,7 +144,7 @@ def _image_to_wire(block: hub.Image) -> wire.InputImage:
 
 
 def _document_to_wire(block: hub.Document) -> wire.InputFile:
-    title = block.title or wire.UNSET
+    title = block.title or UNSET
     match block.source:
         case hub.Data(media_type=media_type, base64=data):
             # A file that comes as content must have a name.

@@ -23,9 +23,3 @@ def invalid(error: Exception, at: str = "") -> InvalidRequest:
     if not isinstance(error, msgspec.ValidationError):
         return InvalidRequest(f"{param or 'the body'} is not valid JSON: {message}", param=param)
     return InvalidRequest(f"{param or 'the body'}: {message}", param=param)
-
-
-def within(at: str, error: InvalidRequest) -> InvalidRequest:
-    """`error` with its field named from further out."""
-    param = f"{at}.{error.param}" if error.param else at
-    return type(error)(error.message, param=param)

@@ -3,12 +3,14 @@
 from typing import Literal
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import InvalidRequest
 from aibridge_router.canonical.content import (
     Block,
+    Document,
+    Image,
     Opaque,
     Text,
     Thinking,
@@ -78,7 +80,7 @@ class Conversation:
             kind = wire.decode_kind(raw)
         except Malformed:
             raise invalid(error, at) from None
-        if kind.type is None and kind.role is not wire.UNSET:
+        if kind.type is None and kind.role is not UNSET:
             try:
                 return wire.decode_message(raw)
             except Malformed as wrong:
@@ -157,10 +159,15 @@ def _result(item: wire.FunctionCallOutput | wire.CustomToolCallOutput) -> ToolRe
     except InvalidRequest as error:
         error.param = f"output.{error.param}"
         raise
-    custom = isinstance(item, wire.CustomToolCallOutput)
+    said: list[Text | Image | Document | Opaque] = [
+        block for block in blocks if isinstance(block, Text | Image | Document)
+    ]
+    if len(said) < len(blocks):
+        raise InvalidRequest("output: text, images and files are expected here", param="output")
     if item.output == "":
-        blocks = []
-    return ToolResult(call_id=item.call_id, blocks=blocks, custom=custom)
+        said = []
+    custom = isinstance(item, wire.CustomToolCallOutput)
+    return ToolResult(call_id=item.call_id, blocks=said, custom=custom)
 
 
 def _cites(content: str | list[wire.Part]) -> bool:

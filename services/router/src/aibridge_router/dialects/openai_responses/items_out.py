@@ -1,6 +1,7 @@
 """Turns, written as the items of a request."""
 
 import re
+from collections import Counter
 
 import msgspec
 from msgspec import Raw, Struct
@@ -43,7 +44,7 @@ _decode_reference = msgspec.json.Decoder(_ToolReference).decode
 
 def spoken(system: list[Text]) -> list[Text]:
     """Without what Claude Code tells its vendor's accounts: it varies and would spoil every cached prefix."""
-    return [text for text in system if not text.text.startswith(_BILLING)]
+    return [text for text in system if text.text and not text.text.startswith(_BILLING)]
 
 
 class Items:
@@ -53,11 +54,14 @@ class Items:
         self.items: list[OutItem] = []
         self._profile = profile
         self._losses = losses
-        self._custom = {tool.name for tool in request.tools if tool.custom}
         self._parts: list[wire.Part] = []
-        blocks = [block for turn in request.turns for block in turn.blocks]
-        self._unanswered = {block.id: block for block in blocks if isinstance(block, ToolCall)}
-        self._answered = {block.call_id for block in blocks if isinstance(block, ToolResult)}
+        self._answers = Counter(
+            block.call_id
+            for turn in request.turns
+            for block in turn.blocks
+            if isinstance(block, ToolResult)
+        )
+        self._waiting: dict[str, ToolCall] = {}
 
     def add(self, turns: list[Turn]) -> None:
         """Raises `CannotSay` naming the turn."""
@@ -136,6 +140,7 @@ class Items:
     def _call(self, block: ToolCall) -> wire.FunctionCall | wire.CustomToolCall:
         if block.cache is not None:
             self._losses.drop("cache_control")
+        self._waiting[block.id] = block
         call_id = fitting_id(block.id, _CALL_ID)
         name = short_tool_name(block.name, NAME_CHARACTERS_MAX)
         if block.custom:
@@ -143,7 +148,8 @@ class Items:
         return wire.FunctionCall(call_id=call_id, name=name, arguments=block.arguments or "{}")
 
     def _add_result(self, block: ToolResult) -> None:
-        call = self._unanswered.pop(block.call_id, None)
+        self._answers[block.call_id] -= 1
+        call = self._waiting.pop(block.call_id, None)
         if call is None:
             self._losses.drop("orphans")
             return
@@ -170,7 +176,8 @@ class Items:
     def _answer_for(self, turn: Turn) -> None:
         """A call that no later turn answers would be refused, so it is answered here."""
         for block in turn.blocks:
-            if isinstance(block, ToolCall) and block.id not in self._answered:
+            if isinstance(block, ToolCall) and self._answers[block.id] <= 0:
+                self._waiting.pop(block.id, None)
                 self.items.append(_output(block, _NO_OUTPUT))
 
     def _note_marks(self, blocks: list[Block]) -> None:

@@ -4,6 +4,8 @@ import bisect
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+from msgspec import UNSET
+
 from aibridge_router.canonical.content import State
 from aibridge_router.canonical.losses import Losses
 from aibridge_router.canonical.profile import Capabilities
@@ -14,19 +16,27 @@ from aibridge_router.dialects.openai_responses import wire
 NATIVE_PROVIDER = "openai"
 """Whose `encrypted_content` comes bare; that of every other provider is packed."""
 
+ENCRYPTED = "reasoning.encrypted_content"
+"""What `include` must hold for state to come back where the vendor stores nothing."""
+
 Mark = Literal["", "call", "redacted"]
 """What packed state belongs to: a reasoning item, the tool call before it, or reasoning that is hidden."""
 
 _EFFORTS: tuple[Effort, ...] = get_args(Effort)
-_FROM_WIRE: dict[str, Effort] = {"none": "off"} | {effort: effort for effort in _EFFORTS[1:]}
+_FROM_WIRE: dict[str, Effort] = {**{effort: effort for effort in _EFFORTS[1:]}, "none": "off"}
 _BUDGETS: tuple[int, ...] = (0, 1024, 2048, 8192, 24576)
 """Tokens up to which a budget is off, minimal, low, medium, high; beyond is xhigh."""
 
 
-def reasoning_from_wire(config: wire.ReasoningConfig) -> Reasoning:
+def reasoning_from_wire(config: wire.ReasoningConfig | None) -> Reasoning | None:
     """An effort that nobody knows leaves the choice to the model."""
-    summary = config.summary or config.generate_summary
-    return Reasoning(effort=_FROM_WIRE.get(config.effort or ""), show=True if summary else None)
+    if config is None:
+        return None
+    effort = _FROM_WIRE.get(config.effort or "")
+    shows = bool(config.summary or config.generate_summary)
+    if effort is None and not shows:
+        return None
+    return Reasoning(effort=effort, show=True if shows else None)
 
 
 def reasoning_to_wire(
@@ -43,7 +53,7 @@ def reasoning_to_wire(
     summary = "auto" if reasoning.show else None
     if effort is None and summary is None:
         return None
-    return wire.ReasoningConfig(effort=effort or wire.UNSET, summary=summary or wire.UNSET)
+    return wire.ReasoningConfig(effort=effort or UNSET, summary=summary or UNSET)
 
 
 def _effort(reasoning: Reasoning, allowed: Sequence[str], losses: Losses) -> str | None:
@@ -52,12 +62,16 @@ def _effort(reasoning: Reasoning, allowed: Sequence[str], losses: Losses) -> str
         wanted = _EFFORTS[bisect.bisect_left(_BUDGETS, reasoning.budget_tokens)]
     if wanted is None:
         return None
-    known = [effort for effort in _EFFORTS if effort in allowed or _said(effort) in allowed]
+    known: list[Effort] = [
+        effort for effort in _EFFORTS if effort in allowed or _said(effort) in allowed
+    ]
     if not known:
         losses.drop("reasoning")
         return None
-    weaker = [effort for effort in known if _EFFORTS.index(effort) <= _EFFORTS.index(wanted)]
-    nearest = weaker[-1] if weaker else known[0]
+    weaker: list[Effort] = [
+        effort for effort in known if _EFFORTS.index(effort) <= _EFFORTS.index(wanted)
+    ]
+    nearest: Effort = weaker[-1] if weaker else known[0]
     if wanted == "off" and nearest != "off":
         losses.drop("reasoning")
     return _said(nearest)

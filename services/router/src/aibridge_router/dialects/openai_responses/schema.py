@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw
 
 _UNIONS = ("oneOf", "anyOf", "allOf")
+_NOT_AT_THE_TOP = ("enum", "not")
 _NESTED_MAPS = ("properties", "$defs", "definitions")
 _NESTED_LISTS = ("anyOf", "allOf", "oneOf", "prefixItems")
 
@@ -21,7 +22,7 @@ def is_strict(schema: Raw) -> bool:
 def _strict(node: Any) -> bool:
     if not isinstance(node, dict):
         return isinstance(node, bool)
-    if "properties" in node or node.get("type") == "object":
+    if "properties" in node or _is_object(node.get("type")):
         names = node.get("properties")
         names = names if isinstance(names, dict) else {}
         required = node.get("required")
@@ -42,6 +43,10 @@ def _strict(node: Any) -> bool:
     return all(_strict(child) for child in children)
 
 
+def _is_object(kind: Any) -> bool:
+    return kind == "object" or (isinstance(kind, list) and "object" in kind)
+
+
 def parameters_to_wire(schema: Raw | None) -> Raw:
     """`schema` as an object without alternatives at its top, which would be refused.
 
@@ -49,14 +54,11 @@ def parameters_to_wire(schema: Raw | None) -> Raw:
     """
     if schema is None:
         return EMPTY_OBJECT
-    text = bytes(schema)
-    if b'"type"' in text and b'Of"' not in text:
+    members = _decode_members(schema)
+    if _is_plain_object(members):
         return schema
-    members = _decode_members(text)
-    if bytes(members.get("type", b"")) == b'"object"' and not any(
-        key in members for key in _UNIONS
-    ):
-        return schema
+    for key in _NOT_AT_THE_TOP:
+        members.pop(key, None)
     properties: dict[str, Raw] = {}
     for key in _UNIONS:
         properties |= _properties_of(members.pop(key, None))
@@ -64,6 +66,14 @@ def parameters_to_wire(schema: Raw | None) -> Raw:
     members["type"] = Raw(b'"object"')
     members["properties"] = Raw(msgspec.json.encode(properties))
     return Raw(msgspec.json.encode(members))
+
+
+def _is_plain_object(members: dict[str, Raw]) -> bool:
+    return (
+        bytes(members.get("type", b"")) == b'"object"'
+        and "properties" in members
+        and members.keys().isdisjoint((*_UNIONS, *_NOT_AT_THE_TOP))
+    )
 
 
 def _properties_of(alternatives: Raw | None) -> dict[str, Raw]:

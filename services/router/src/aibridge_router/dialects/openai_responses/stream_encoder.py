@@ -1,6 +1,5 @@
 """Events, written as a client's stream."""
 
-
 from typing import TYPE_CHECKING
 
 from aibridge_router.canonical.codec import AnswerContext
@@ -20,14 +19,14 @@ from aibridge_router.canonical.events import (
     UsageSeen,
 )
 from aibridge_router.canonical.response import Stop
-from aibridge_router.dialects.openai_responses import stream_wire as on_wire
-from aibridge_router.dialects.openai_responses.identity import Ids
-from aibridge_router.dialects.openai_responses.in_order import BlockEvent, InOrder
-from aibridge_router.dialects.openai_responses.response import (
+from aibridge_router.dialects.openai_responses import stream_wire_out as on_wire
+from aibridge_router.dialects.openai_responses.answer_out import (
     ResponseOut,
     ending_to_wire,
     usage_to_wire,
 )
+from aibridge_router.dialects.openai_responses.identity import Ids
+from aibridge_router.dialects.openai_responses.in_order import BlockEvent, InOrder
 from aibridge_router.dialects.openai_responses.stream_items import (
     CallWriter,
     MessageWriter,
@@ -74,9 +73,9 @@ class Encoder:
         """Complete frames, possibly none yet. Raises `FrameTooLong`."""
         if self._over:
             return b""
+        if isinstance(event, TextDelta | ArgumentsDelta) and event.index == self._order.current:
+            return self._block.delta(event.text) if self._block is not None and event.text else b""
         match event:
-            case TextDelta() | ArgumentsDelta() if event.index == self._order.current:
-                return self._write(event)
             case TextDelta() | ArgumentsDelta() | StateSeen() | BlockStarted() | BlockStopped():
                 return b"".join(map(self._write, self._order.pass_on(event)))
             case Started(id=source):

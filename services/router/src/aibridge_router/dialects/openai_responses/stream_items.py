@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from aibridge_router.canonical.codec import AnswerContext
 from aibridge_router.canonical.content import State, Thinking, ToolCall
-from aibridge_router.dialects.openai_responses import stream_wire as on_wire
+from aibridge_router.dialects.openai_responses import stream_wire_out as on_wire
 from aibridge_router.dialects.openai_responses import wire
 from aibridge_router.dialects.openai_responses.identity import Ids
 from aibridge_router.dialects.openai_responses.output_items import (
@@ -98,21 +98,23 @@ class MessageWriter:
         if not self._head:
             return b""
         text = "".join(self._pieces)
-        place = {
-            "item_id": self._id,
-            "output_index": self._index,
-            "content_index": len(self._parts),
-        }
-        done = (
-            on_wire.RefusalDoneOut(**place, refusal=text)
-            if self._refuses
-            else on_wire.TextDoneOut(**place, text=text)
-        )
         part = self._part(text)
+        number = len(self._parts)
+        whole = on_wire.PartDoneOut(
+            item_id=self._id, output_index=self._index, content_index=number, part=part
+        )
+        if self._refuses:
+            said: Struct = on_wire.RefusalDoneOut(
+                item_id=self._id, output_index=self._index, content_index=number, refusal=text
+            )
+        else:
+            said = on_wire.TextDoneOut(
+                item_id=self._id, output_index=self._index, content_index=number, text=text
+            )
         self._parts.append(part)
         self._pieces = []
         self._head = b""
-        return self._output.say(done) + self._output.say(on_wire.PartDoneOut(**place, part=part))
+        return self._output.say(said) + self._output.say(whole)
 
     def close(self) -> bytes:
         """The message is complete."""

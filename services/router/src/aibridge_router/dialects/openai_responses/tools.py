@@ -1,6 +1,7 @@
 """Tools, and which of them the model must use."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -19,6 +20,8 @@ _TOOL_SEARCH = "tool_search"
 """The server tool without which nothing may be deferred."""
 
 NAME_CHARACTERS_MAX = 64
+
+OutTool = wire.FunctionTool | wire.CustomTool | Raw
 
 
 class Tools:
@@ -105,9 +108,7 @@ def _grammar(given: object) -> Raw | None:
 _decode_grammar = msgspec.json.Decoder(_Grammar).decode
 
 
-def tools_to_wire(
-    request: Request, losses: Losses
-) -> list[wire.FunctionTool | wire.CustomTool | Raw]:
+def tools_to_wire(request: Request, losses: Losses) -> list[OutTool]:
     """All tools. Raises `CannotSay` where only another vendor's server tools are asked for."""
     own = [tool for tool in request.server_tools if tool.dialect is _DIALECT]
     if len(own) < len(request.server_tools):
@@ -115,7 +116,7 @@ def tools_to_wire(
             raise CannotSay("this model has no such server tool", param="tools")
         losses.drop("server_tools")
     searched = any(tool.kind == _TOOL_SEARCH for tool in own)
-    out: list[wire.FunctionTool | wire.CustomTool | Raw] = []
+    out: list[OutTool] = []
     for tool in request.tools:
         if tool.cache is not None:
             losses.drop("cache_control")
@@ -175,7 +176,11 @@ class _Choice(Struct, frozen=True, kw_only=True):
 
 
 _decode_choice = msgspec.json.Decoder(str | _Choice).decode
-_MODES = {"auto": "auto", "required": "any", "none": "none"}
+_MODES: dict[str, Literal["auto", "any", "none"]] = {
+    "auto": "auto",
+    "required": "any",
+    "none": "none",
+}
 _SAID = {"auto": "auto", "any": "required", "none": "none"}
 
 
@@ -195,7 +200,7 @@ def choice_from_wire(raw: Raw) -> ToolChoice | None:
     return None
 
 
-def _mode(text: str) -> str:
+def _mode(text: str) -> Literal["auto", "any", "none"]:
     if text not in _MODES:
         raise InvalidRequest(
             "tool_choice: auto, required, none or a tool is expected", param="tool_choice"
