@@ -29,21 +29,16 @@ def check_content_type(headers: Iterable[tuple[bytes, bytes]]) -> None:
 
 async def read_body(receive: Receive) -> bytes:
     """The whole body. Raises `PayloadTooLarge`, `InvalidRequest` when it comes too slowly, `ClientGone`."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body = message.get("body", b"")
-    if not message.get("more_body"):
-        return body
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _read_rest(receive, body)
+            return await _read_all(receive)
     except TimeoutError:
         raise InvalidRequest(f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
 
 
-async def _read_rest(receive: Receive, first: bytes) -> bytes:
-    parts, total, more = [first], len(first), True
+async def _read_all(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    total, more = 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
