@@ -82,7 +82,10 @@ class ServiceClient:
             raise _error_of(answer)
         if reply is type(None):
             return None  # pyright: ignore[reportReturnType]
-        return msgspec.json.decode(answer.content, type=reply)
+        try:
+            return msgspec.json.decode(answer.content, type=reply)
+        except msgspec.DecodeError as error:
+            raise errors.Unavailable(f"{method} {path}: the reply does not fit") from error
 
 
 def _error_of(answer: httpx.Response) -> errors.AIBridgeError:
@@ -97,5 +100,5 @@ def _error_of(answer: httpx.Response) -> errors.AIBridgeError:
     return kind(
         problem.detail,
         param=problem.param,
-        retry_after_s=int(retry_after) if retry_after.isdigit() else None,
+        retry_after_s=int(retry_after) if retry_after.isdecimal() else None,
     )

@@ -23,7 +23,7 @@ class Listen(Struct, frozen=True, kw_only=True):
         if text.startswith("unix:"):
             return Listen(socket_path=text.removeprefix("unix:"))
         host, _, port = text.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise ValueError("listen is host:port or unix:/path")
         return Listen(host=host.strip("[]"), port=int(port))
 
