@@ -17,7 +17,7 @@ from aibridge_router.canonical.response import Answer, Stop, StopReason, Unfinis
 from aibridge_router.dialects.openai_responses import wire
 from aibridge_router.dialects.openai_responses.invalid import Malformed
 from aibridge_router.dialects.openai_responses.reasoning import text_of
-from aibridge_router.dialects.openai_responses.tools import full_name
+from aibridge_router.dialects.openai_responses.tools import call_of
 from aibridge_router.dialects.openai_responses.usage import ResponsesUsage
 
 
@@ -130,11 +130,3 @@ def _said(part: wire.Part) -> Block:
     if isinstance(part, wire.RefusalText):
         return Refusal(text=part.refusal)
     return Text(text=getattr(part, "text", ""))
-
-
-def call_of(item: wire.FunctionCall | wire.CustomToolCall) -> ToolCall:
-    """The call that an item stands for."""
-    name = full_name(item.namespace, item.name)
-    if isinstance(item, wire.CustomToolCall):
-        return ToolCall(id=item.call_id, name=name, arguments=item.input, custom=True)
-    return ToolCall(id=item.call_id, name=name, arguments=item.arguments or "{}")

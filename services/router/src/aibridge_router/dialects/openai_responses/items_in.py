@@ -1,6 +1,7 @@
 """The items of a client's input, read as turns."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -22,7 +23,7 @@ from aibridge_router.dialects.openai_responses import wire
 from aibridge_router.dialects.openai_responses.content import blocks_from_wire
 from aibridge_router.dialects.openai_responses.invalid import Malformed, invalid
 from aibridge_router.dialects.openai_responses.reasoning import read_slot, text_of
-from aibridge_router.dialects.openai_responses.tools import Tools, full_name
+from aibridge_router.dialects.openai_responses.tools import Tools, call_of
 
 _Role = Literal["user", "assistant", "system"]
 _ROLES: dict[str, _Role] = {
@@ -55,6 +56,16 @@ class Conversation:
         self.updates: list[wire.ConfigurationUpdate] = []
         self._tools = tools
         self._after_message = False
+        self._adders: dict[type, Callable[[Any], None]] = {
+            wire.Message: self._add_message,
+            wire.FunctionCall: self._add_call,
+            wire.CustomToolCall: self._add_call,
+            wire.FunctionCallOutput: self._add_output,
+            wire.CustomToolCallOutput: self._add_output,
+            wire.ReasoningItem: self._add_reasoning,
+            wire.AdditionalTools: self._add_tools,
+            wire.ConfigurationUpdate: self._add_update,
+        }
 
     def add(self, raws: list[Raw]) -> None:
         """Raises `InvalidRequest`."""
@@ -66,7 +77,7 @@ class Conversation:
                 if item is None:
                     continue
             try:
-                self._add(item)
+                self._adders[type(item)](item)
             except InvalidRequest as error:
                 error.param = f"input.{index}.{error.param}"
                 raise
@@ -96,26 +107,17 @@ class Conversation:
         role: _Role = "user" if kind.endswith("_output") or kind in _OURS else "assistant"
         self._extend(role, [Opaque(dialect=Dialect.OPENAI_RESPONSES, kind=kind, raw=raw)])
 
-    def _add(self, item: wire.Item) -> None:
-        match item:
-            case wire.Message():
-                self._add_message(item)
-            case wire.FunctionCall(call_id=call_id, arguments=arguments):
-                name = full_name(item.namespace, item.name)
-                call = ToolCall(id=call_id, name=name, arguments=arguments or "{}")
-                self._extend("assistant", [call])
-            case wire.CustomToolCall(call_id=call_id):
-                name = full_name(item.namespace, item.name)
-                call = ToolCall(id=call_id, name=name, arguments=item.input, custom=True)
-                self._extend("assistant", [call])
-            case wire.FunctionCallOutput() | wire.CustomToolCallOutput():
-                self._extend("user", [_result(item)])
-            case wire.ReasoningItem():
-                self._add_reasoning(item)
-            case wire.AdditionalTools(tools=tools):
-                self._tools.add(tools, "tools")
-            case wire.ConfigurationUpdate():
-                self.updates.append(item)
+    def _add_call(self, item: wire.FunctionCall | wire.CustomToolCall) -> None:
+        self._extend("assistant", [call_of(item)])
+
+    def _add_output(self, item: wire.FunctionCallOutput | wire.CustomToolCallOutput) -> None:
+        self._extend("user", [_result(item)])
+
+    def _add_tools(self, item: wire.AdditionalTools) -> None:
+        self._tools.add(item.tools, "tools")
+
+    def _add_update(self, item: wire.ConfigurationUpdate) -> None:
+        self.updates.append(item)
 
     def _add_message(self, message: wire.Message) -> None:
         try:
@@ -126,10 +128,19 @@ class Conversation:
         if message.role == "assistant" and _cites(message.content):
             self.drops.append("citations")
         role = _ROLES[message.role]
-        if role == "system" and not self.turns:
-            self.system.extend(block for block in blocks if isinstance(block, Text))
+        if role == "system":
+            self._add_instructions(blocks)
         elif blocks:
             self._extend(role, blocks, message=True)
+
+    def _add_instructions(self, blocks: list[Block]) -> None:
+        texts = [block for block in blocks if isinstance(block, Text)]
+        if len(texts) < len(blocks):
+            raise InvalidRequest("content: instructions are text", param="content")
+        if not self.turns:
+            self.system.extend(texts)
+        elif blocks:
+            self._extend("system", blocks, message=True)
 
     def _add_reasoning(self, item: wire.ReasoningItem) -> None:
         text = text_of(item)

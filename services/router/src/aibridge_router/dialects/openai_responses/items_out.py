@@ -31,6 +31,9 @@ OutItem = wire.Item | Raw
 
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _BILLING = "x-anthropic-billing-header:"
+_SAID = (Text, Image, Document, Audio, Refusal)
+"""Blocks that are parts of messages; all others are items."""
+
 _NO_OUTPUT = "[no output]"
 _ERROR = "Error: "
 
@@ -85,7 +88,7 @@ class Items:
             self.say_developer([block for block in turn.blocks if isinstance(block, Text)])
             return
         for block in turn.blocks:
-            if isinstance(block, Text | Image | Document | Audio | Refusal):
+            if isinstance(block, _SAID):
                 self._parts.append(self._part(turn.role, block))
             else:
                 self._close_message(turn.role)

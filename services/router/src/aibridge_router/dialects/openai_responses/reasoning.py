@@ -90,6 +90,8 @@ def slot_for(state: State, mark: Mark = "") -> str:
 
 def read_slot(text: str) -> tuple[State, Mark]:
     """The inverse of `slot_for`."""
+    if "." not in text:
+        return State(provider=NATIVE_PROVIDER, data=text), ""
     for mark in ("call", "redacted"):
         packed = text.removesuffix(f".{mark}")
         state = unpack(packed) if packed != text else None
@@ -101,4 +103,6 @@ def read_slot(text: str) -> tuple[State, Mark]:
 def text_of(item: wire.ReasoningItem) -> str:
     """What can be read of the reasoning."""
     pieces = [*(item.content or ()), *(item.summary or ())]
+    if not pieces:
+        return ""
     return "\n\n".join(piece.text for piece in pieces if piece.text)

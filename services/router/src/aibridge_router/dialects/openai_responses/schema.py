@@ -7,9 +7,11 @@ from msgspec import Raw
 
 _UNIONS = ("oneOf", "anyOf", "allOf")
 _NOT_AT_THE_TOP = ("enum", "not")
+_REFUSED = frozenset({*_UNIONS, *_NOT_AT_THE_TOP})
 _NESTED_MAPS = ("properties", "$defs", "definitions")
 _NESTED_LISTS = ("anyOf", "allOf", "oneOf", "prefixItems")
 
+_OBJECT = Raw(b'"object"')
 EMPTY_OBJECT = Raw(b'{"type":"object","properties":{}}')
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -63,16 +65,16 @@ def parameters_to_wire(schema: Raw | None) -> Raw:
     for key in _UNIONS:
         properties |= _properties_of(members.pop(key, None))
     properties |= _object(members.get("properties"))
-    members["type"] = Raw(b'"object"')
+    members["type"] = _OBJECT
     members["properties"] = Raw(msgspec.json.encode(properties))
     return Raw(msgspec.json.encode(members))
 
 
 def _is_plain_object(members: dict[str, Raw]) -> bool:
     return (
-        bytes(members.get("type", b"")) == b'"object"'
+        members.get("type") == _OBJECT
         and "properties" in members
-        and members.keys().isdisjoint((*_UNIONS, *_NOT_AT_THE_TOP))
+        and members.keys().isdisjoint(_REFUSED)
     )
 
 

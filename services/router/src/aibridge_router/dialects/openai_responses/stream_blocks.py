@@ -14,8 +14,8 @@ from aibridge_router.canonical.events import (
     TextDelta,
 )
 from aibridge_router.dialects.openai_responses import wire
-from aibridge_router.dialects.openai_responses.answer_in import call_of
 from aibridge_router.dialects.openai_responses.reasoning import text_of
+from aibridge_router.dialects.openai_responses.tools import call_of
 from aibridge_router.sse import FrameTooLong
 
 BLOCKS_MAX = 4096

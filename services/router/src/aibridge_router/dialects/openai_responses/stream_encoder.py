@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from aibridge_common.usage import Usage
 
+_DELTAS = (TextDelta, ArgumentsDelta)
+
 _FAILURES: dict[str, str] = {
     "context_length_exceeded": "context_length_exceeded",
     "insufficient_quota": "insufficient_quota",
@@ -73,7 +75,7 @@ class Encoder:
         """Complete frames, possibly none yet. Raises `FrameTooLong`."""
         if self._over:
             return b""
-        if isinstance(event, TextDelta | ArgumentsDelta) and event.index == self._order.current:
+        if isinstance(event, _DELTAS) and event.index == self._order.current:
             return self._block.delta(event.text) if self._block is not None and event.text else b""
         match event:
             case TextDelta() | ArgumentsDelta() | StateSeen() | BlockStarted() | BlockStopped():
@@ -85,7 +87,7 @@ class Encoder:
                 return b""
             case Stopped(stop=stop):
                 self._stop = stop
-                return self._close_message()
+                return self._stop_block() + self._close_message()
             case Ended():
                 return self._end()
             case Failed():
@@ -111,7 +113,7 @@ class Encoder:
                     self._block.state = state
                 return b""
             case BlockStopped():
-                return self._block.stop() if self._block is not None else b""
+                return self._stop_block()
 
     def _open(self, block: StreamedBlock) -> bytes:
         if isinstance(block, Text | Refusal):
@@ -128,12 +130,16 @@ class Encoder:
         self._block = ThinkingWriter(self._output, block)
         return closing + (self._block.delta(block.text) if block.text else b"")
 
+    def _stop_block(self) -> bytes:
+        block, self._block = self._block, None
+        return block.stop() if block is not None else b""
+
     def _close_message(self) -> bytes:
         message, self._message = self._message, None
         return message.close() if message is not None else b""
 
     def _end(self) -> bytes:
-        opening = self._start("") + self._close_message()
+        opening = self._start("") + self._stop_block() + self._close_message()
         incomplete = ending_to_wire(self._stop, refuses=self._refuses)
         if incomplete is None:
             ending: Struct = on_wire.CompletedOut(response=self._response("completed"))

@@ -8,6 +8,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import InvalidRequest
+from aibridge_router.canonical.content import ToolCall
 from aibridge_router.canonical.losses import CannotSay, Losses
 from aibridge_router.canonical.naming import short_tool_name
 from aibridge_router.canonical.request import Request, ServerTool, Tool, ToolChoice
@@ -58,6 +59,14 @@ class Tools:
 def full_name(namespace: object, name: str) -> str:
     """One name for a tool in a namespace: no tool of a client has a dot in its own."""
     return f"{namespace}.{name}" if isinstance(namespace, str) and namespace else name
+
+
+def call_of(item: wire.FunctionCall | wire.CustomToolCall) -> ToolCall:
+    """The call that an item stands for."""
+    name = full_name(item.namespace, item.name)
+    if isinstance(item, wire.CustomToolCall):
+        return ToolCall(id=item.call_id, name=name, arguments=item.input, custom=True)
+    return ToolCall(id=item.call_id, name=name, arguments=item.arguments or "{}")
 
 
 def _tool(tool: wire.FunctionTool | wire.CustomTool, at: str, namespace: str) -> Tool:
