@@ -90,6 +90,7 @@ class Bus:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._js = client.jetstream(timeout=5)
+        self._pulls: list[JetStreamContext.PullSubscription] = []
 
     @staticmethod
     async def connect(url: str, name: str) -> "Bus":
@@ -205,6 +206,7 @@ class Bus:
                 ack_policy=AckPolicy.EXPLICIT, ack_wait=60, max_ack_pending=64, max_deliver=-1
             ),
         )
+        self._pulls.append(subscription)
         return Consumer(subscription)
 
     async def close(self) -> None:
@@ -213,6 +215,10 @@ class Bus:
             return
         try:
             async with asyncio.timeout(5):
+                for (
+                    pull
+                ) in self._pulls:  # drain() would wait for what they fetched until its time is up
+                    await pull.unsubscribe()
                 await self._client.drain()
         except (nats.errors.Error, TimeoutError):
             await self._client.close()
