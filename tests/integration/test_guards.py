@@ -1,0 +1,149 @@
+"""No route of an internal service answers to whoever just asks."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from aibridge_auth.app import create_app as create_auth
+from aibridge_billing.app import create_app as create_billing
+from aibridge_common.ids import uuid7
+from aibridge_common.web.guard import ServiceGuard
+from tests.fixtures.services import (
+    auth_settings,
+    billing_settings,
+    http_to,
+    running_auth,
+    running_billing,
+)
+
+pytestmark = pytest.mark.anyio
+NOWHERE = "postgresql://nobody@localhost:1/nothing", "nats://localhost:1"
+OPEN = {"/livez", "/readyz"}
+APPS = {
+    "auth": lambda: create_auth(auth_settings(*NOWHERE)),
+    "billing": lambda: create_billing(billing_settings(*NOWHERE)),
+}
+ROUTES = {
+    "auth": {
+        ("POST", "/v1/keys"),
+        ("GET", "/v1/keys"),
+        ("POST", "/v1/keys/verify"),
+        ("POST", "/v1/keys/{key_id:uuid}/revoke"),
+    },
+    "billing": {
+        ("GET", "/v1/rate-cards"),
+        ("GET", "/v1/balance"),
+        ("GET", "/v1/usage"),
+        ("POST", "/v1/leases"),
+        ("POST", "/v1/leases/{lease_id:uuid}/release"),
+    },
+}
+
+
+def routes(app: Litestar) -> list[tuple[str, str, bool]]:
+    """(method, path, whether a guard stands before it) of everything but the schema and OPTIONS."""
+    found: list[tuple[str, str, bool]] = []
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute) or route.path.startswith("/schema"):
+            continue
+        for handler in route.route_handlers:
+            guarded = any(
+                isinstance(getattr(guard, "func", guard), ServiceGuard)
+                for guard in handler.resolve_guards()
+            )
+            found += [
+                (method, route.path, guarded)
+                for method in sorted(handler.http_methods)
+                if method != "OPTIONS"
+            ]
+    return found
+
+
+@pytest.mark.parametrize("service", APPS)
+def test_every_route_has_a_guard(service: str) -> None:
+    unguarded = {path for _, path, guarded in routes(APPS[service]()) if not guarded}
+
+    assert unguarded == OPEN
+
+
+@pytest.mark.parametrize("service", APPS)
+def test_these_are_all_the_routes(service: str) -> None:
+    """A new one belongs into the list, and into the tests that go through it."""
+    found = {(method, path) for method, path, guarded in routes(APPS[service]()) if guarded}
+
+    assert found == ROUTES[service]
+
+
+@pytest.fixture(params=APPS)
+async def service(
+    request: pytest.FixtureRequest, auth_url: str, billing_url: str, clean_stream: str
+) -> AsyncIterator[tuple[str, str]]:
+    """Name and address of a running service."""
+    name: str = request.param
+    runner, url = (running_auth, auth_url) if name == "auth" else (running_billing, billing_url)
+    async with runner(url, clean_stream) as address:
+        yield name, address
+
+
+async def test_without_the_right_token_there_is_no_answer(service: tuple[str, str]) -> None:
+    name, address = service
+    wrong = [
+        "Bearer wrong",
+        "Bearer",
+        "Basic YTpi",
+        "a-token-of-the-tests",
+        "bearer a-token-of-the-tests",
+        "Bearer A-TOKEN-OF-THE-TESTS",
+        "Bearer tests",
+    ]
+    async with http_to(address, token=None) as http:
+        for method, path in ROUTES[name]:
+            for header in [None, *wrong]:
+                answer = await http.request(
+                    method,
+                    _example(path),
+                    json={} if method == "POST" else None,
+                    headers={"authorization": header} if header is not None else {},
+                )
+
+                assert answer.status_code == 401, (method, path, header)
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert answer.json()["status"] == 401
+
+
+async def test_every_known_caller_is_let_in(service: tuple[str, str]) -> None:
+    name, address = service
+    for token in ("a-token-of-the-tests", "another-token-of-theirs"):
+        async with http_to(address, token) as http:
+            for method, path in ROUTES[name]:
+                answer = await http.request(method, _example(path), json={})
+
+                assert answer.status_code != 401, (method, path)
+
+
+async def test_health_is_open(service: tuple[str, str]) -> None:
+    _, address = service
+    async with http_to(address, token=None) as http:
+        assert (await http.get("/livez")).json() == {"status": "ok"}
+        ready = await http.get("/readyz")
+
+    assert ready.status_code == 200
+    assert ready.json() == {"status": "ok", "checks": {"database": True, "bus": True}}
+
+
+async def test_an_unknown_path_is_a_problem_document(service: tuple[str, str]) -> None:
+    _, address = service
+    async with http_to(address) as http:
+        answer: httpx.Response = await http.get("/v1/nothing")
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def _example(path: str) -> str:
+    some: UUID = uuid7()
+    return path.replace("{key_id:uuid}", str(some)).replace("{lease_id:uuid}", str(some))
