@@ -14,7 +14,7 @@ IMAGES := $(wildcard services/*/Dockerfile libs/*/Dockerfile)
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test lint format types imports check lock bench image k8s-check clean
+.PHONY: help install dev demo test lint format types imports check docs lock bench image k8s-check clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ imports: $(STAMP) ## Check who imports whom.
 	@$(BIN)/lint-imports --cache-dir .import_linter_cache
 
 check: lint types imports ## Lint, types and imports together.
+
+docs: $(STAMP) ## Make the pages of the documentation that come from the code.
+	@$(BIN)/aibridge-router conversion-page > docs/reference/conversion.md
 
 lock: | $(UV) ## Resolve the dependencies anew into requirements.lock.
 	@$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \

@@ -23,6 +23,7 @@ from aibridge_router.exchange.exchange import Services
 from aibridge_router.exchange.pump import Pumps
 from aibridge_router.settings import Settings
 from aibridge_router.spool.outbox import Outbox
+from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.pools import Pools
 from aibridge_router.upstream.sealed import Sealer
 
@@ -68,7 +69,7 @@ def create_app(settings: Settings) -> Litestar:
         wallets = Wallets(billing, clock, settings.name)
         outbox, pools, pumps = Outbox(settings.name), Pools(), Pumps()
         services = Services(pools=pools, wallets=wallets, outbox=outbox, clock=clock)
-        state.relay = Relay(guard, catalog, services, pumps)
+        state.relay = Relay(guard, catalog, services, pumps, Fetcher(enabled=settings.fetch_urls))
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(catalog.run, bus)

@@ -1,4 +1,4 @@
-"""`aibridge-router`: serve, migrate, seed."""
+"""`aibridge-router`: serve, migrate, seed, conversion-page."""
 
 import argparse
 import asyncio
@@ -16,6 +16,7 @@ from aibridge_common.settings import load
 from aibridge_common.telemetry.log import configure
 from aibridge_common.web.serve import Listen, serve, tune_garbage_collection
 from aibridge_router.app import SCHEMA, create_app
+from aibridge_router.dialects.page import conversion_page
 from aibridge_router.seed import seed_catalog, with_stand_ins
 from aibridge_router.settings import PREFIX, Settings
 from aibridge_router.upstream.sealed import Sealer
@@ -38,7 +39,11 @@ def main() -> None:
         metavar="PROVIDER=URL",
         help="use this base URL and no real key for a provider",
     )
+    commands.add_parser("conversion-page", help="print what conversion keeps, as Markdown")
     arguments = parser.parse_args()
+    if arguments.command == "conversion-page":
+        print(conversion_page(), end="")
+        return
     try:
         settings = load(Settings, os.environ, PREFIX)
         configure("router", settings.log_level)

@@ -11,7 +11,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Everything the router can be told.
 
     `secrets_key` (32 bytes in hexadecimal) seals the upstream keys at rest. `name` must be the same at every start of
-    one worker and differ between workers.
+    one worker and differ between workers. `fetch_urls` lets the router fetch images and PDFs that a prompt names by
+    URL, from public hosts only, where the vendor does not.
     """
 
     database_url: Secret
@@ -22,5 +23,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     secrets_key: Secret
     listen: str = "127.0.0.1:3003"
     name: str = "router-0"
+    fetch_urls: bool = True
     drain_s: int = 600
     log_level: str = "info"

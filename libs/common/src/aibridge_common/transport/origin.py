@@ -9,12 +9,16 @@ _PORTS = {"http": 80, "https": 443, "socks5": 1080}
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """A peer: a Unix socket when `socket_path` is set, else host and port."""
+    """A peer: a Unix socket when `socket_path` is set, else host and port.
+
+    `address` is where to connect when the name was resolved and checked before; `host` is still what is asked for.
+    """
 
     host: str
     port: int = 0
     tls: bool = False
     socket_path: str | None = None
+    address: str | None = None
 
     @property
     def host_header(self) -> str:

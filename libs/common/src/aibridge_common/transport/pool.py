@@ -155,7 +155,7 @@ class Pool:
         else:
             await loop.create_connection(
                 lambda: connection,
-                origin.host,
+                origin.address or origin.host,
                 origin.port,
                 ssl=self._tls,
                 server_hostname=hostname,

@@ -14,8 +14,10 @@ from aibridge_router.catalog.refresh import CatalogRefresh
 from aibridge_router.catalog.registry import Registry
 from aibridge_router.exchange.exchange import Exchange, Services
 from aibridge_router.exchange.inbound import Inbound, read_body, read_inbound
+from aibridge_router.exchange.inline import FetchFirst
 from aibridge_router.exchange.plan import plan_exchange
 from aibridge_router.exchange.pump import Pumps
+from aibridge_router.upstream.fetch import Fetcher
 
 _GETS = frozenset({Operation.LIST_MODELS, Operation.GET_MODEL})
 
@@ -24,12 +26,18 @@ class Relay:
     """Serves every public path of the data plane."""
 
     def __init__(
-        self, guard: ServiceGuard, catalog: CatalogRefresh, services: Services, pumps: Pumps
+        self,
+        guard: ServiceGuard,
+        catalog: CatalogRefresh,
+        services: Services,
+        pumps: Pumps,
+        fetcher: Fetcher,
     ) -> None:
         self._guard = guard
         self._catalog = catalog
         self._services = services
         self._pumps = pumps
+        self._fetcher = fetcher
         self._count_tokens = CountTokens(services.pools)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +82,11 @@ class Relay:
         if endpoint.operation is Operation.COUNT_TOKENS:
             answer = await self._count_tokens.answer(endpoint, registry, inbound, body)
             return await _send_json(client, answer, inbound)
-        plan = plan_exchange(endpoint, registry, body, inbound.query)
+        try:
+            plan = plan_exchange(endpoint, registry, body, inbound.query)
+        except FetchFirst as missing:
+            fetched = await self._fetcher.fetch_all(missing.urls)
+            plan = plan_exchange(endpoint, registry, body, inbound.query, fetched)
         return await self._pumps.run(Exchange(self._services, endpoint, inbound, plan, client))
 
 

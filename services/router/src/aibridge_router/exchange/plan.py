@@ -1,9 +1,13 @@
 """From a request to what is sent: where, which path, which bytes, and how the answer is treated."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from msgspec import Struct
 
 from aibridge_common.dialect import Dialect, Endpoint, Operation
 from aibridge_common.errors import InvalidRequest, NotFound
+from aibridge_router.canonical.content import Data
 from aibridge_router.canonical.profile import Profile
 from aibridge_router.catalog.registry import Registry, Target
 from aibridge_router.dialects.peek import Head, peek, peek_gemini
@@ -14,6 +18,8 @@ from aibridge_router.exchange.translate import translate
 
 METERED_PASSTHROUGH = frozenset({"/embeddings", "/completions", "/moderations"})
 """Native OpenAI paths whose answers state their usage. What cannot be metered cannot be sold by the token."""
+
+NOTHING_FETCHED: Mapping[str, Data] = MappingProxyType({})
 
 _COMPATIBLE_DIALECTS = frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES})
 
@@ -31,8 +37,17 @@ class Plan(Struct, frozen=True, kw_only=True):
     carriage: Carriage
 
 
-def plan_exchange(endpoint: Endpoint, registry: Registry, body: bytes, query: bytes) -> Plan:
-    """Decide how to serve a request. Raises `InvalidRequest`, `ModelNotFound`, `NotFound` or `Unavailable`."""
+def plan_exchange(
+    endpoint: Endpoint,
+    registry: Registry,
+    body: bytes,
+    query: bytes,
+    fetched: Mapping[str, Data] = NOTHING_FETCHED,
+) -> Plan:
+    """Decide how to serve a request.
+
+    Raises `InvalidRequest`, `ModelNotFound`, `NotFound`, `Unavailable`; `FetchFirst` when content must be fetched.
+    """
     dialect = endpoint.dialect
     if dialect is Dialect.GEMINI_GENERATE:
         head = peek_gemini(body, endpoint.model or "", stream=bool(endpoint.stream))
@@ -57,7 +72,7 @@ def plan_exchange(endpoint: Endpoint, registry: Registry, body: bytes, query: by
     elif endpoint.native:
         raise InvalidRequest(f"{target.model.id} does not speak this dialect", param="model")
     else:
-        carriage, body = translate(dialect, upstream, body, head, _profile(target))
+        carriage, body = translate(dialect, upstream, body, head, _profile(target), fetched)
     return Plan(
         head=head,
         target=target,

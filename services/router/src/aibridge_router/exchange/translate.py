@@ -1,6 +1,7 @@
 """Different dialects: the request goes through the hub to the vendor, the answer through the hub to the client."""
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +19,7 @@ from aibridge_common.errors import (
 )
 from aibridge_common.usage import Usage
 from aibridge_router.canonical.codec import AnswerContext, StreamDecoder, StreamEncoder
+from aibridge_router.canonical.content import Data
 from aibridge_router.canonical.events import (
     ArgumentsDelta,
     Ended,
@@ -33,6 +35,7 @@ from aibridge_router.canonical.request import Request
 from aibridge_router.dialects.body import DEPTH_MAX, nested_too_deep
 from aibridge_router.dialects.peek import Head
 from aibridge_router.dialects.registry import CODECS, SURFACES
+from aibridge_router.exchange.inline import with_content
 from aibridge_router.exchange.refusals import refusal_to_pass_on
 
 TOOL_NAME_LIMITS = (64, 128)
@@ -149,10 +152,18 @@ class TranslatedStream:
 
 
 def translate(
-    client: Dialect, upstream: Dialect, body: bytes, head: Head, profile: Profile
+    client: Dialect,
+    upstream: Dialect,
+    body: bytes,
+    head: Head,
+    profile: Profile,
+    fetched: Mapping[str, Data],
 ) -> tuple[Translation, bytes]:
-    """The request for the vendor, and how its answer comes back. Raises `InvalidRequest` or `CannotSay`."""
-    request = _read(client, body, head)
+    """The request for the vendor, and how its answer comes back.
+
+    Raises `InvalidRequest`, of which `CannotSay` is one, and `FetchFirst`.
+    """
+    request = with_content(_read(client, body, head), upstream, fetched)
     if request.choices > 1:
         raise CannotSay("n: one answer at a time is served for this model", param="n")
     if request.logprobs is not None:
