@@ -6,7 +6,7 @@ from litestar.types import Receive, Scope, Send
 
 from aibridge_common import envelopes
 from aibridge_common.dialect import Surface, find_endpoint
-from aibridge_common.errors import AIBridgeError, NotFound, UpgradeRequired
+from aibridge_common.errors import AIBridgeError, MethodNotAllowed, NotFound, UpgradeRequired
 from aibridge_common.ids import public_request_id, uuid7
 from aibridge_common.settings import Secret
 from aibridge_common.telemetry.log import get_logger
@@ -16,6 +16,9 @@ from aibridge_gateway.edge.credentials import find_key, without_key
 from aibridge_gateway.edge.forward import AnswerCut, Forwarder
 from aibridge_gateway.edge.headers import inward, on_behalf_of
 from aibridge_gateway.edge.keyring import Keyring
+
+_METHODS = frozenset({"GET", "POST"})
+"""No other goes inward: the answer to a HEAD announces a body that never comes."""
 
 
 class Relay:
@@ -55,6 +58,8 @@ class Relay:
         facts = await self._keyring.facts(find_key(headers, query))
         if find_endpoint(path.decode("latin-1")) is None:
             raise NotFound(f"nothing is served at {path.decode('latin-1')}")
+        if method not in _METHODS:
+            raise MethodNotAllowed(f"{method} is not served here")
         body = b""
         if method == "POST":
             check_content_type(headers)
