@@ -1,0 +1,110 @@
+"""A key's owner may ask for the account's balance and usage; errors look like those of the routes beside them."""
+
+from collections.abc import Iterator
+from typing import cast
+from uuid import UUID
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from aibridge_common.clients.auth import AuthClient
+from aibridge_common.clients.billing import BillingClient
+from aibridge_common.clock import SystemClock
+from aibridge_common.contracts.auth import KeyFacts, KeyVerdict
+from aibridge_common.contracts.billing import Balance, UsagePage
+from aibridge_common.errors import AIBridgeError, Unavailable
+from aibridge_gateway.edge.account import account_routes, public_error
+from aibridge_gateway.edge.keyring import Keyring
+
+ACCOUNT = UUID(int=2)
+
+
+class FakeAuth:
+    async def verify_key(self, key: str) -> KeyVerdict:
+        if key == "ab-live":
+            return KeyVerdict(facts=KeyFacts(key_id=UUID(int=3), account_id=ACCOUNT))
+        return KeyVerdict(reason="unknown")
+
+
+class FakeBilling:
+    def __init__(self) -> None:
+        self.away = False
+        self.asked: list[object] = []
+
+    async def balance(self, account_id: UUID) -> Balance:
+        if self.away:
+            raise Unavailable("billing is away", retry_after_s=3)
+        self.asked.append(account_id)
+        return Balance(account_id=account_id, spendable_tokens="1.5")
+
+    async def usage(self, account_id: UUID, *, limit: int, cursor: str | None) -> UsagePage:
+        self.asked.append((account_id, limit, cursor))
+        return UsagePage(rows=[], next="c2")
+
+
+@pytest.fixture
+def billing() -> FakeBilling:
+    return FakeBilling()
+
+
+@pytest.fixture
+def client(billing: FakeBilling) -> Iterator[TestClient[Litestar]]:
+    keyring = Keyring(cast("AuthClient", FakeAuth()), SystemClock())
+    app = Litestar(
+        list(account_routes(keyring, cast("BillingClient", billing))),
+        exception_handlers={AIBridgeError: public_error},
+        openapi_config=None,
+    )
+    with TestClient(app) as running:
+        yield running
+
+
+class TestAccount:
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"authorization": "Bearer ab-live"},
+            {"x-api-key": "ab-live"},
+            {"x-goog-api-key": "ab-live"},
+        ],
+    )
+    def test_the_balance_is_that_of_the_keys_account(
+        self, client: TestClient[Litestar], headers: dict[str, str]
+    ) -> None:
+        response = client.get("/v1/balance", headers=headers)
+
+        assert response.status_code == 200
+        assert response.json() == {"account_id": str(ACCOUNT), "spendable_tokens": "1.5"}
+
+    def test_usage_is_read_page_by_page(
+        self, client: TestClient[Litestar], billing: FakeBilling
+    ) -> None:
+        headers = {"x-api-key": "ab-live"}
+        first = client.get("/v1/usage", headers=headers)
+        client.get("/v1/usage?limit=7&cursor=c2", headers=headers)
+
+        assert first.json() == {"rows": [], "next": "c2"}
+        assert billing.asked == [(ACCOUNT, 100, None), (ACCOUNT, 7, "c2")]
+
+    @pytest.mark.parametrize("path", ["/v1/balance", "/v1/usage"])
+    @pytest.mark.parametrize("key", ["", "ab-dead", "sk-x"])
+    def test_nobody_else_sees_anything(
+        self, client: TestClient[Litestar], billing: FakeBilling, path: str, key: str
+    ) -> None:
+        response = client.get(path, headers={"x-api-key": key})
+
+        assert response.status_code == 401
+        assert response.json()["error"]["code"] == "invalid_api_key"
+        assert response.headers["x-should-retry"] == "false"
+        assert billing.asked == []
+
+    def test_an_absent_billing_is_said_with_its_wait(
+        self, client: TestClient[Litestar], billing: FakeBilling
+    ) -> None:
+        billing.away = True
+        response = client.get("/v1/balance", headers={"x-api-key": "ab-live"})
+
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "3"
+        assert response.json()["error"]["message"] == "billing is away"
