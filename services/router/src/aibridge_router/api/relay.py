@@ -42,8 +42,7 @@ class Relay:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; every error is rendered in the caller's dialect."""
-        path = scope["path"] if scope["path"].startswith("/v1") else _full_path(scope)
-        endpoint = find_endpoint(path)
+        endpoint = find_endpoint(_full_path(scope))
         surface = endpoint.surface if endpoint is not None else Surface.OPENAI
         client = Client(receive, send)
         inbound: Inbound | None = None
