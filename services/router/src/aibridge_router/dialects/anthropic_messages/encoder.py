@@ -1,8 +1,8 @@
 """Events to Messages streams.
 
 The grammar that clients insist on: one head; blocks one after the other, counted from 0 without gaps, each with one
-start, deltas of its own kind and one stop, and none of them empty; `message_delta`, `message_stop`; or an error event
-and nothing behind it.
+start, deltas of its own kind and one stop, and none of them empty; no state alone behind the last of them (see
+`SpokenBlock.is_bare_state`); `message_delta`, `message_stop`; or an error event and nothing behind it.
 """
 
 import msgspec
@@ -81,6 +81,7 @@ class MessagesEncoder:
         self._stop = Stop(reason="end")
         self._calls = False
         self._refused = False
+        self._answered = False
         self._started = False
         self._over = False
 
@@ -126,10 +127,11 @@ class MessagesEncoder:
     def _start(self, event: BlockStarted) -> bytes:
         block = SpokenBlock(event.index, event.block, self._context)
         self._blocks[event.index] = block
-        return self._begin(block) if self._current is None and block.says_something else b""
+        return self._go_on() if self._current is None and block.says_something else b""
 
     def _begin(self, block: SpokenBlock) -> bytes:
         self._current = block
+        self._answered = self._answered or not isinstance(block.block, Thinking)
         if isinstance(block.block, ToolCall):
             self._calls = True
         elif isinstance(block.block, Refusal):
@@ -148,14 +150,14 @@ class MessagesEncoder:
         self._held_characters += len(text)
         if self._held_characters > HELD_CHARACTERS_MAX:
             raise FrameTooLong
-        return self._begin(block) if self._current is None else b""
+        return self._go_on() if self._current is None else b""
 
     def _see_state(self, event: StateSeen) -> bytes:
         block = self._blocks.get(event.index)
         if block is None or not isinstance(block.block, Thinking | ToolCall):
             return b""
         block.state = event.state
-        return self._begin(block) if self._current is None else b""
+        return self._go_on() if self._current is None else b""
 
     def _finish(self, index: int) -> bytes:
         block = self._blocks.get(index)
@@ -181,12 +183,13 @@ class MessagesEncoder:
     def _go_on(self) -> bytes:
         """Write what has waited: finished blocks whole, then what there is of the first that is still open."""
         out: list[bytes] = []
-        for block in list(self._blocks.values()):
-            if block.says_something:
-                out.append(self._begin(block))
-                if not block.stopped:
-                    break
-                out.append(self._end_current())
+        waiting = [block for block in self._blocks.values() if block.says_something]
+        while waiting and not (self._answered and all(block.is_bare_state for block in waiting)):
+            block = waiting.pop(0)
+            out.append(self._begin(block))
+            if not block.stopped:
+                break
+            out.append(self._end_current())
         self._held_characters = sum(
             len(piece) for block in self._blocks.values() for piece in block.held
         )

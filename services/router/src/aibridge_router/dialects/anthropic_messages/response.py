@@ -65,8 +65,9 @@ def answer_to_wire(answer: Answer, context: AnswerContext) -> bytes:
     """Raises `UnfinishedAnswer` for a call whose arguments are no object: an empty one in its place would be a lie."""
     truncated = answer.stop.reason == "max_tokens"
     content: list[BlockWritten] = []
-    for index, block in enumerate(answer.blocks):
-        last = index == len(answer.blocks) - 1
+    blocks = _without_last_state(answer.blocks)
+    for index, block in enumerate(blocks):
+        last = index == len(blocks) - 1
         content += _block_to_wire(block, index, context, may_be_cut=truncated and last)
     calls = any(isinstance(block, ToolCall) for block in answer.blocks)
     refused = any(isinstance(block, Refusal) for block in answer.blocks)
@@ -75,6 +76,15 @@ def answer_to_wire(answer: Answer, context: AnswerContext) -> bytes:
     body |= answer_stop(answer.stop, calls=calls, refused=refused)
     body["usage"] = usage_to_wire(answer.usage or Usage())
     return _encode(body)
+
+
+def _without_last_state(blocks: list[Block]) -> list[Block]:
+    """Without thinking that is nothing but state behind an answer: clients take the last block for the answer."""
+    end = len(blocks)
+    while end and isinstance(last := blocks[end - 1], Thinking) and not last.text:
+        end -= 1
+    answered = any(not isinstance(block, Thinking) for block in blocks[:end])
+    return blocks[:end] if answered else blocks
 
 
 def _without_answer_tool(block: Block) -> Block:

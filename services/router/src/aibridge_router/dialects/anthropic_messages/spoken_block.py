@@ -44,6 +44,15 @@ class SpokenBlock:
             return True
         return bool(self.held) or self.state is not None
 
+    @property
+    def is_bare_state(self) -> bool:
+        """Whether it is nothing but a vendor's state, so far.
+
+        Behind an answer there is no place for it: clients take the last block for the answer, and Claude Code then
+        shows none.
+        """
+        return isinstance(self.block, Thinking) and not self.held
+
     def begin(self, number: int) -> bytes:
         """The start, and what has waited; `number` is the first index that is free."""
         out = b""
