@@ -38,12 +38,24 @@ _STATUSES = {
     503: "unavailable",
     504: "upstream_timeout",
 }
-_FAILURES = {
-    "rate_limited": (429, "RESOURCE_EXHAUSTED"),
-    "unavailable": (503, "UNAVAILABLE"),
-    "upstream_timeout": (504, "DEADLINE_EXCEEDED"),
+_SAID = {
+    "rate_limited": "RESOURCE_EXHAUSTED",
+    "unavailable": "UNAVAILABLE",
+    "upstream_timeout": "DEADLINE_EXCEEDED",
+    "upstream_failed": "INTERNAL",
 }
-"""How the end of a stream is told; whatever does not stand here is internal."""
+"""A failure's kind is one of our codes where a vendor failed, and already Google's word where we end the stream."""
+
+_NUMBERS = {
+    "INVALID_ARGUMENT": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
 
 _PLACES = (
     re.compile(r"\* GenerateContentRequest\.([\w.\[\]]+):"),
@@ -89,5 +101,6 @@ def code_of(status: int, error: ErrorWire) -> str:
 
 def failure_to_wire(kind: str, message: str) -> Wire:
     """The last frame of a stream that failed."""
-    code, status = _FAILURES.get(kind, (500, "INTERNAL"))
-    return {"error": {"code": code, "message": message, "status": status}}
+    word = _SAID.get(kind, kind)
+    status = word if word in _NUMBERS else "INTERNAL"
+    return {"error": {"code": _NUMBERS[status], "message": message, "status": status}}

@@ -88,7 +88,7 @@ def request_from_wire(body: bytes) -> Request:
         output_format=format_from_wire(config),
         extras=extras.by_dialect,
         needs=extras.needs,
-        drops=extras.drops,
+        drops=sorted(extras.drops),
     )
 
 

@@ -126,8 +126,9 @@ def _tool_to_wire(tool: Tool, losses: Losses) -> Wire:
 def _custom_description(tool: Tool) -> str:
     """What the tool says of itself, and the grammar that its one argument must follow."""
     said = [tool.description] if tool.description else []
-    if tool.grammar is not None:
-        said.append(f"`{FREE_TEXT}` must follow this grammar: {bytes(tool.grammar).decode()}")
+    grammar = present(tool.grammar) if tool.grammar is not None else None
+    if grammar is not None:
+        said.append(f"`{FREE_TEXT}` must follow this grammar: {bytes(grammar).decode()}")
     return "\n\n".join(said) or f"Takes free text in `{FREE_TEXT}`."
 
 
