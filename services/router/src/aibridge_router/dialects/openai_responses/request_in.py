@@ -54,17 +54,19 @@ _FIELDS = {
     field.name: msgspec.json.Decoder(field.type).decode for field in msgspec.structs.fields(_Body)
 }
 
+_STORE = "store"
+"""Not kept: nothing is stored where a request is converted."""
+
 _NEEDS = frozenset({"background", "conversation", "previous_response_id", "prompt"})
 """Members that only the vendor's own memory can honour."""
 
-_DROPS: dict[str, str | None] = {
+_DROPS: dict[str, str] = {
     "client_metadata": "metadata",
     "context_management": "context_management",
     "metadata": "metadata",
     "prompt_cache_options": "cache_control",
     "prompt_cache_retention": "cache_control",
     "service_tier": "service_tier",
-    "store": None,  # nothing is stored where an answer is converted
     "stream_options": "stream_options",
     "truncation": "context_management",
 }
@@ -134,7 +136,8 @@ def _read(body: bytes) -> tuple[_Body, dict[str, Raw]]:
     for name, raw in members.items():
         decode = _FIELDS.get(name)
         if decode is None:
-            extras[name] = raw
+            if name != _STORE:
+                extras[name] = raw
             continue
         try:
             known[name] = decode(raw)
@@ -151,8 +154,8 @@ def _note_extras(extras: dict[str, Raw], needs: list[str], drops: list[str]) -> 
             continue
         if name in _NEEDS:
             needs.append(name)
-        elif (drop := _DROPS.get(name, "extras")) is not None:
-            drops.append(drop)
+        else:
+            drops.append(_DROPS.get(name, "extras"))
 
 
 def _configured(

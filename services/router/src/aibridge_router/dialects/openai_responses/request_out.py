@@ -148,9 +148,9 @@ def _with_extras(body: bytes, extras: dict[str, Raw] | None, *, reasons: bool) -
     """`body` with the members that came in this dialect."""
     if not extras:
         return body
-    extras = {name: raw for name, raw in extras.items() if name != "store"}
     if "include" in extras:
         asked = msgspec.json.decode(extras["include"], type=list[str])
-        extras["include"] = Raw(wire.encode([*asked, ENCRYPTED] if reasons else asked))
+        asked = [*asked, ENCRYPTED] if reasons else asked
+        extras = extras | {"include": Raw(wire.encode(asked))}
     members = wire.decode_members(body) | extras
     return wire.encode(members)
