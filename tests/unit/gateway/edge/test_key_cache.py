@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -16,7 +17,7 @@ from aibridge_gateway.edge.key_cache import (
     KeyCache,
 )
 
-ACCOUNT, OTHER = UUID(int=1), UUID(int=2)
+ACCOUNT, OTHER = UUID(int=101), UUID(int=102)
 REFUSED = KeyVerdict(reason="unknown")
 
 
@@ -239,3 +240,4 @@ class CacheAgainstTruth(RuleBasedStateMachine):
 
 
 TestCacheAgainstTruth = CacheAgainstTruth.TestCase
+TestCacheAgainstTruth.settings = settings(max_examples=60, deadline=None)
