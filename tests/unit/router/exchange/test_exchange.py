@@ -15,7 +15,6 @@ from .scene import BODIES, CARD, KEY, Browser, Peer, Scene, answering, sample, s
 pytestmark = pytest.mark.anyio
 
 DIALECTS = list(BODIES)
-WITH_TAIL_ERRORS = ["openai_chat", "anthropic_messages", "gemini_generate"]
 USAGES = {
     "openai_chat": Usage(input=56, cache_read=64, output=24, reasoning=10),
     "openai_responses": Usage(input=43, cache_read=32, output=15, reasoning=25),
@@ -164,7 +163,7 @@ class TestStream:
 
 class TestCutStream:
     @pytest.mark.parametrize("end", [False, True], ids=["connection lost", "ended early"])
-    @pytest.mark.parametrize("dialect", WITH_TAIL_ERRORS)
+    @pytest.mark.parametrize("dialect", DIALECTS)
     async def test_it_ends_with_the_dialects_error_and_no_end(
         self, scene: Scene, dialect: str, end: bool
     ) -> None:
@@ -178,6 +177,9 @@ class TestCutStream:
         assert browser.complete
         if dialect == "anthropic_messages":
             assert error.startswith(b'event: error\ndata: {"type":"error",')
+        elif dialect == "openai_responses":
+            assert b"event: response.failed\ndata: " in error
+            assert b"response.completed" not in error
         else:
             assert error.startswith(b'data: {"error":{')
         assert error.endswith(b"\n\n")
