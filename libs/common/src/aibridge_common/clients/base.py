@@ -95,7 +95,9 @@ def _error_of(answer: httpx.Response) -> errors.AIBridgeError:
         problem = _Problem(detail=f"status {answer.status_code}")
     kind = _BY_CODE.get(problem.code)
     if kind is None:
-        kind = errors.Unavailable if answer.status_code >= 500 else errors.InvalidRequest
+        # A refused service token (401) is our own trouble: no customer's request or key is at fault.
+        ours = answer.status_code >= 500 or answer.status_code == 401
+        kind = errors.Unavailable if ours else errors.InvalidRequest
     retry_after = answer.headers.get("retry-after", "")
     return kind(
         problem.detail,
