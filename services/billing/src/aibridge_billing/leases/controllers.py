@@ -7,13 +7,15 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from aibridge_billing.ledger.reservations import LEASE, release, reserve
-from aibridge_common.contracts.billing import AcquireLease, Lease, ReleaseLease
+from aibridge_common.contracts.billing import AcquireLease, Amount, Lease, ReleaseLease
 from aibridge_common.db.engine import Database, transaction
 from aibridge_common.errors import InsufficientBalance, InvalidRequest
 
 LEASE_TTL_S = 30
 LEASE_HARD_TTL_S = 15 * 60
 """Longer than the longest request and a restart together: its holder may still report until then."""
+
+_COLUMN_MAX = 2**63 - 1
 
 
 class LeaseController(Controller):
@@ -26,7 +28,7 @@ class LeaseController(Controller):
         self, data: JSONBody[AcquireLease], database: NamedDependency[Database]
     ) -> Lease:
         """Set tokens aside for a worker; 402 when less than the minimum is free. Safe to send again."""
-        want, least = int(data.want_microtokens), int(data.min_microtokens)
+        want, least = _within_reach(data.want_microtokens), _within_reach(data.min_microtokens)
         if not 0 < least <= want:
             raise InvalidRequest("min must be above 0 and not above want", param="min_microtokens")
         async with transaction(database) as tx:
@@ -54,4 +56,9 @@ class LeaseController(Controller):
     ) -> None:
         """Free what the worker no longer needs. Safe to send again."""
         async with transaction(database) as tx:
-            await release(tx, lease_id, int(data.keep_microtokens))
+            await release(tx, lease_id, _within_reach(data.keep_microtokens))
+
+
+def _within_reach(amount: Amount) -> int:
+    """An amount that a column can hold; no balance is larger, so a larger one means the same."""
+    return min(int(amount), _COLUMN_MAX)
