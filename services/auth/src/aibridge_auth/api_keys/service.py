@@ -30,18 +30,19 @@ class ApiKeys:
         name = name.strip()
         if not 1 <= len(name) <= 100:
             raise InvalidRequest("a key's name has 1 to 100 characters", param="name")
+        if "\0" in name:  # PostgreSQL keeps none
+            raise InvalidRequest("a key's name has no zero character", param="name")
         key = key or key_format.new_key()
-        key_id = uuid7()
         async with transaction(self._database) as tx:
-            added = await store.add_key(
+            key_id = await store.add_key(
                 tx,
-                key_id=key_id,
+                key_id=uuid7(),
                 account_id=account_id,
                 name=name,
                 digest=self._hasher.digest(key),
                 hint=key_format.hint(key),
             )
-        if not added:
+        if key_id is None:
             raise NotFound("there is no such account", param="account_id")
         return IssuedKey(key_id=key_id, key=key)
 

@@ -14,8 +14,11 @@ LAST_USED_EVERY_S = 60
 
 async def add_key(
     tx: Transaction, *, key_id: UUID, account_id: UUID, name: str, digest: bytes, hint: str
-) -> bool:
-    """Store a key; False when the account does not exist. The same digest again changes nothing."""
+) -> UUID | None:
+    """Store a key; None when the account does not exist.
+
+    The same digest again renames the key that is there and answers with its id.
+    """
     row = await tx.execute(
         text(
             "INSERT INTO api_key (id, account_id, name, digest, hint)"
@@ -24,7 +27,7 @@ async def add_key(
         ),
         {"id": key_id, "account": account_id, "name": name, "digest": digest, "hint": hint},
     )
-    return row.scalar_one_or_none() is not None
+    return row.scalar_one_or_none()
 
 
 async def verdict_on(tx: Transaction, digest: bytes) -> KeyVerdict:
