@@ -78,7 +78,7 @@ def test_these_are_all_the_routes(service: str) -> None:
     assert found == ROUTES[service]
 
 
-@pytest.fixture(params=APPS)
+@pytest.fixture(scope="module", params=APPS)
 async def service(
     request: pytest.FixtureRequest, auth_url: str, billing_url: str, clean_stream: str
 ) -> AsyncIterator[tuple[str, str]]:

@@ -19,16 +19,17 @@ from aibridge_common.db.engine import asyncpg_url
 from aibridge_common.events.usage import STREAM, SUBJECT
 from aibridge_common.ids import uuid7
 from tests.fixtures.books import Books, envelope, usage_event
-from tests.fixtures.services import running_billing, until
+from tests.fixtures.services import forget_usage, running_billing, until
 
 pytestmark = pytest.mark.anyio
 IMPATIENT_S = 0.5
 
 
 @pytest.fixture
-async def bus(clean_stream: str) -> AsyncIterator[Bus]:
+async def bus(nats_url: str) -> AsyncIterator[Bus]:
     """A router's connection; the stream is empty."""
-    bus = await Bus.connect(clean_stream, "router")
+    await forget_usage(nats_url)
+    bus = await Bus.connect(nats_url, "router")
     await bus.ensure_stream(usage_stream(1))
     yield bus
     await bus._client.close()  # without waiting for what a killed consumer left unread
