@@ -1,0 +1,4 @@
+from tests.fixtures.billing import billing_url, books, ledger_stays_sound
+from tests.fixtures.services import auth_url, clean_stream
+
+__all__ = ["auth_url", "billing_url", "books", "clean_stream", "ledger_stays_sound"]

@@ -1,0 +1,160 @@
+"""The typed client of billing against billing itself."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from aibridge_common.clients.billing import BillingClient
+from aibridge_common.contracts.billing import AcquireLease, Balance, Lease, UsagePage
+from aibridge_common.errors import AIBridgeError, InsufficientBalance, InvalidRequest, Unavailable
+from aibridge_common.ids import public_request_id, uuid7
+from aibridge_common.settings import Secret
+from tests.fixtures.books import UNIT_MODEL, UNIT_PRICE, Books, charge
+from tests.fixtures.services import TOKEN, running_billing
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+async def address(billing_url: str, clean_stream: str) -> AsyncIterator[str]:
+    async with running_billing(billing_url, clean_stream) as url:
+        yield url
+
+
+@pytest.fixture
+async def billing(address: str) -> AsyncIterator[BillingClient]:
+    async with BillingClient(address, Secret(TOKEN)) as client:
+        yield client
+
+
+def command(account: object, **changes: object) -> AcquireLease:
+    values = {
+        "lease_id": uuid7(),
+        "account_id": account,
+        "holder": "router/1",
+        "want_microtokens": "60",
+        "min_microtokens": "10",
+    }
+    return AcquireLease(**(values | changes))  # pyright: ignore[reportArgumentType]
+
+
+async def test_rate_cards(billing: BillingClient) -> None:
+    [card] = await billing.rate_cards()
+
+    assert (card.model, card.version, card.multipliers) == (UNIT_MODEL, 1, UNIT_PRICE)
+    assert card.valid_from.tzinfo is not None
+
+
+async def test_acquire_and_release_a_lease(billing: BillingClient, books: Books) -> None:
+    account = await books.account(100)
+    wanted = command(account)
+
+    lease = await billing.acquire_lease(wanted)
+    assert lease == Lease(lease_id=wanted.lease_id, granted_microtokens="60", ttl_s=30)
+    assert await billing.acquire_lease(wanted) == lease
+    await billing.release_lease(wanted.lease_id, keep_microtokens=20)
+    assert (await billing.balance(account)).reserved_microtokens == "20"
+    await billing.release_lease(wanted.lease_id)
+    await billing.release_lease(uuid7())
+    assert (await billing.balance(account)).reserved_microtokens == "0"
+
+
+async def test_a_lease_beyond_the_balance_is_refused_as_such(
+    billing: BillingClient, books: Books
+) -> None:
+    account = await books.account(9)
+
+    with pytest.raises(InsufficientBalance) as refusal:
+        await billing.acquire_lease(command(account))
+
+    assert (refusal.value.status, refusal.value.code) == (402, "insufficient_balance")
+
+
+async def test_a_wrong_field_is_refused_by_name(billing: BillingClient) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        await billing.acquire_lease(command(uuid7(), min_microtokens="61"))
+
+    assert refusal.value.param == "min_microtokens"
+
+
+async def test_balance(billing: BillingClient, books: Books) -> None:
+    account, nobody = await books.account(3_500_000), uuid7()
+    await books.settle(charge(account, 4_000_000))
+
+    assert await billing.balance(account) == Balance(
+        account_id=account, spent_microtokens="4000000", debt_microtokens="500000"
+    )
+    assert await billing.balance(nobody) == Balance(account_id=nobody)
+
+
+async def test_usage_page_by_page(billing: BillingClient, books: Books) -> None:
+    account = await books.account(100)
+    charges = [charge(account, number) for number in (1, 2, 3)]
+    await books.settle(*charges)
+    newest_first = sorted((each.event.event_id for each in charges), reverse=True)
+
+    first = await billing.usage(account, limit=2)
+    second = await billing.usage(account, limit=2, cursor=first.next)
+
+    found = [row.request_id for row in first.rows + second.rows]
+    assert found == [public_request_id(event_id) for event_id in newest_first]
+    assert second.next is None
+    assert await billing.usage(uuid7()) == UsagePage(rows=[])
+
+
+@pytest.mark.parametrize(
+    ("query", "param"), [({"cursor": "mine"}, "cursor"), ({"limit": 0}, "limit")]
+)
+async def test_a_wrong_query_is_refused_by_name(
+    billing: BillingClient, query: dict[str, int | str], param: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        await billing.usage(uuid7(), **query)  # pyright: ignore[reportArgumentType]
+
+    assert refusal.value.param == param
+
+
+async def test_a_wrong_token_is_our_trouble_not_the_customers(address: str) -> None:
+    """It must never reach a customer as a fault of the request."""
+    async with BillingClient(address, Secret("some-other-token")) as client:
+        with pytest.raises(AIBridgeError) as refusal:
+            await client.rate_cards()
+
+    assert refusal.value.status >= 500
+
+
+async def test_billing_that_is_away_is_unavailable() -> None:
+    async with BillingClient("unix:/nowhere/at/all", Secret(TOKEN)) as client:
+        with pytest.raises(Unavailable, match="ConnectError"):
+            await client.balance(uuid7())
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (httpx.Response(500, text="oops"), Unavailable),
+        (httpx.Response(503, json={"detail": "soon", "code": "unavailable"}), Unavailable),
+        (httpx.Response(502, json={"code": "of tomorrow"}), Unavailable),
+        (httpx.Response(418, text="teapot"), AIBridgeError),
+        (httpx.Response(200, text="<html>"), Unavailable),
+        (httpx.Response(200, json={"rows": 1}), Unavailable),
+    ],
+)
+async def test_an_odd_answer_is_one_of_our_errors(
+    answer: httpx.Response, kind: type[AIBridgeError]
+) -> None:
+    transport = httpx.MockTransport(lambda _: answer)
+    async with BillingClient("http://billing", Secret(TOKEN), transport=transport) as client:
+        with pytest.raises(kind):
+            await client.usage(uuid7())
+
+
+async def test_when_to_come_again_is_passed_on() -> None:
+    answer = httpx.Response(429, headers={"retry-after": "7"}, json={"code": "rate_limited"})
+    transport = httpx.MockTransport(lambda _: answer)
+    async with BillingClient("http://billing", Secret(TOKEN), transport=transport) as client:
+        with pytest.raises(AIBridgeError) as refusal:
+            await client.rate_cards()
+
+    assert (refusal.value.code, refusal.value.retry_after_s) == ("rate_limited", 7)
