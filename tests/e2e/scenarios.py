@@ -1,7 +1,7 @@
 """What a customer does with each official SDK, on any model.
 
-It runs under several majors of the SDKs, so it imports only them. As a program it runs every scenario of the SDKs that are
-installed: `python scenarios.py BASE_URL KEY MODEL...` prints a JSON object of failures by `sdk/scenario/model`.
+It runs under several majors of the SDKs, so it imports only them. As a program it runs every scenario of the SDKs that
+are installed: `python scenarios.py BASE_URL KEY MODEL...` prints a JSON object of failures by `sdk/scenario/model`.
 """
 
 import base64
