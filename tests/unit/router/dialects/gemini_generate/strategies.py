@@ -1,6 +1,7 @@
 """What Gemini can say, as the hub holds it: requests, answers and streams in the one form that reading gives back."""
 
 import base64
+import itertools
 import json
 
 from hypothesis import strategies as st
@@ -201,6 +202,9 @@ EXTRAS = {
 }
 
 
+output_formats = st.builds(OutputFormat, schema=st.none() | schemas)
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> Request:
     declared = draw(st.lists(tools, max_size=3))
@@ -217,7 +221,7 @@ def requests(draw: st.DrawFn) -> Request:
         sampling=draw(samplings),
         stop=draw(st.lists(words, max_size=5)),
         reasoning=draw(reasonings),
-        output_format=draw(st.none() | st.builds(OutputFormat, schema=st.none() | schemas)),
+        output_format=draw(st.none() | output_formats),
         extras={Dialect.GEMINI_GENERATE: EXTRAS} if has_extras else {},
         drops=["extras", "image_detail", "safety_settings"] if has_extras else [],
     )
@@ -267,7 +271,7 @@ def answers(draw: st.DrawFn) -> Answer:
 def _pieces(draw: st.DrawFn, text: str) -> list[str]:
     at = sorted(draw(st.lists(st.integers(0, len(text)), max_size=3)))
     places = [0, *at, len(text)]
-    return [text[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [text[start:end] for start, end in itertools.pairwise(places)]
 
 
 @st.composite

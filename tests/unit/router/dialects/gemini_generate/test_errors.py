@@ -69,7 +69,7 @@ ERRORS: list[tuple[int, str, str, str, str | None]] = [
 
 @pytest.mark.parametrize("in_array", [False, True])
 @pytest.mark.parametrize(("status", "word", "message", "code", "param"), ERRORS)
-def test_errors(  # noqa: PLR0917 - one column each
+def test_errors(
     status: int, word: str, message: str, code: str, param: str | None, *, in_array: bool
 ) -> None:
     """A refused stream without `alt=sse` is told in an array."""

@@ -84,16 +84,15 @@ def test_a_stream_may_fail_anywhere(events: list[Event], at: int) -> None:
     after = [encoder.feed(event) for event in [*events, Failed(kind="x", message="again")]]
 
     grammar.check(b"".join([*before, failure]), failed=True)
-    assert b"" == b"".join(after)
+    assert b"".join(after) == b""
 
 
 @settings(deadline=None)
 @given(wild | wild.map(lambda parts: json.loads(shaped(parts))))
-def test_any_json_is_a_request_or_refused_by_name(body: object) -> None:
+def test_any_json_is_a_request_or_refused(body: object) -> None:
     try:
         request = CODEC.request_from_wire(json.dumps(body).encode())
-    except InvalidRequest as error:
-        assert error.message
+    except InvalidRequest:
         return
     assert isinstance(request, Request)
 

@@ -176,6 +176,7 @@ class TestResults:
             ({"result": "x"}, "x", False),
             ({"error": "x"}, "x", True),
             ({"error": {"code": 1}}, '{"code": 1}', True),
+            ({"temperature": 20}, '{"temperature": 20}', False),
             ({"output": [1]}, "[1]", False),
             ({"a": 1, "output": "x"}, '{"a": 1, "output": "x"}', False),
         ],

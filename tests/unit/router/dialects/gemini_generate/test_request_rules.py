@@ -185,7 +185,7 @@ def test_a_model_that_fixes_its_sampling_keeps_the_seed() -> None:
     request = asking(sampling=Sampling(temperature=1, seed=3))
     body, names = written(request, Capabilities(sampling=False))
 
-    assert ({"seed": 3}, ("sampling",)) == (body["generationConfig"], names)
+    assert (body["generationConfig"], names) == ({"seed": 3}, ("sampling",))
 
 
 REASONING = [
@@ -261,7 +261,17 @@ CONVERSATIONS: list[tuple[str, list[Turn], list[Any], tuple[str, ...]]] = [
     (
         "empty texts and turns are left out",
         [user(Text(text=""), Text(text="hi")), model(Text(text="")), user(Text(text="x"))],
-        [SAYS_HI, content("user", {"text": "x"})],
+        [content("user", {"text": "hi"}, {"text": "x"})],
+        (),
+    ),
+    (
+        "a turn of nothing does not part what the model said",
+        [HELLO, model(Text(text="a")), user(Text(text="")), model(call()), user(result())],
+        [
+            SAYS_HI,
+            content("model", {"text": "a"}, called()),
+            content("user", answered("c1", output="")),
+        ],
         (),
     ),
     (
@@ -349,6 +359,26 @@ CONVERSATIONS: list[tuple[str, list[Turn], list[Any], tuple[str, ...]]] = [
             content("user", answered("c1", output="Tool loaded: X")),
         ],
         (),
+    ),
+    (
+        "what no result can hold is left out",
+        [
+            HELLO,
+            model(call()),
+            user(
+                result(
+                    "c1",
+                    Opaque(
+                        dialect=Dialect.ANTHROPIC_MESSAGES, kind="tool_reference", raw=Raw(b"{}")
+                    ),
+                    Opaque(
+                        dialect=Dialect.ANTHROPIC_MESSAGES, kind="search_result", raw=Raw(b"{}")
+                    ),
+                )
+            ),
+        ],
+        [SAYS_HI, content("model", called()), content("user", answered("c1", output=""))],
+        ("extras",),
     ),
     (
         "what only another dialect knows is left out",

@@ -32,6 +32,7 @@ from aibridge_router.dialects.gemini_generate.signature import SKIP, native_sign
 from aibridge_router.dialects.gemini_generate.tool_names import tool_name
 from aibridge_router.dialects.gemini_generate.wire import Wire
 
+_Part = Wire | msgspec.Raw
 _STAND_IN: Wire = {"text": "."}
 """What the user said where a conversation does not begin with the user."""
 
@@ -43,6 +44,8 @@ class ContentsWriter:
         self._profile = profile
         self._losses = losses
         self._contents: list[Wire] = []
+        self._open_parts: list[_Part] | None = None
+        """Parts of the last content, None where nothing may stand beside them."""
         self._calls: list[ToolCall] = []
         """Calls of the last content of the model that still want their results."""
 
@@ -74,8 +77,8 @@ class ContentsWriter:
         """Results first, each call answered, then everything else."""
         results: dict[str, ToolResult] = {}
         answers: list[Wire] = []
-        parts: list[Wire | msgspec.Raw] = []
-        others: list[Wire | msgspec.Raw] = []
+        parts: list[_Part] = []
+        others: list[_Part] = []
         for block in blocks:
             if isinstance(block, ToolResult):
                 results[block.call_id] = block
@@ -97,11 +100,11 @@ class ContentsWriter:
         parts += others
         if answers:
             self._contents.append({"role": "user", "parts": answers})
-        if parts:
-            self._contents.append({"role": "user", "parts": parts})
+            self._open_parts = None
+        self._add("user", parts)
 
     def _write_model(self, blocks: Sequence[Block]) -> None:
-        parts: list[Wire | msgspec.Raw] = []
+        parts: list[_Part] = []
         held: str | None = None
         """A signature without text: the following call's, if one follows."""
         for block in blocks:
@@ -121,10 +124,19 @@ class ContentsWriter:
                 parts.append(part)
         if held is not None:
             parts.append(_bare(held))
-        if parts:
-            self._contents.append({"role": "model", "parts": parts})
+        self._add("model", parts)
 
-    def _think(self, block: Thinking, parts: list[Wire | msgspec.Raw]) -> str | None:
+    def _add(self, role: str, parts: list[_Part]) -> None:
+        """A content of its own, or more of the last one if that is of the same role and does not hold results."""
+        if not parts:
+            return
+        if self._open_parts is not None and self._contents[-1]["role"] == role:
+            self._open_parts += parts
+            return
+        self._open_parts = parts
+        self._contents.append({"role": role, "parts": parts})
+
+    def _think(self, block: Thinking, parts: list[_Part]) -> str | None:
         """Writes thoughts with their signature; a signature without thoughts is given back to be held."""
         signature = native_signature(block.state, self._profile.provider)
         if signature is None:
@@ -155,7 +167,7 @@ class ContentsWriter:
             part["thoughtSignature"] = signature
         return part
 
-    def _part(self, block: Block) -> Wire | msgspec.Raw | None:
+    def _part(self, block: Block) -> _Part | None:
         """A block that is one part in either role, None where nothing is left of it."""
         if isinstance(block, Text | Image | Document) and block.cache is not None:
             self._losses.drop("cache_control")
