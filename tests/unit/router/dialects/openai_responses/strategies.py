@@ -301,7 +301,8 @@ def answers(draw: st.DrawFn, echoed: bool = False) -> Answer:
                     state=draw(st.none() | st.just(state)) if echoed else None,
                 )
             )
-    reason = draw(st.sampled_from([reason_for(blocks), "max_tokens"]))
+    reasons: list[StopReason] = [reason_for(blocks), "max_tokens"]
+    reason = draw(st.sampled_from(reasons))
     return Answer(
         id=draw(st.from_regex(r"resp_[A-Za-z0-9]{22}", fullmatch=True)),
         model=CONTEXT.model,
@@ -363,7 +364,14 @@ def event_streams(draw: st.DrawFn) -> list[Event]:
         at = draw(st.sampled_from(ready))
         begun = max(begun, at + 1)
         events.append(queues[at].pop(0))
-    reasons = ["end", "max_tokens", "tool_use", "refusal", "pause", "context_full"]
+    reasons: list[StopReason] = [
+        "end",
+        "max_tokens",
+        "tool_use",
+        "refusal",
+        "pause",
+        "context_full",
+    ]
     stop = Stop(reason=draw(st.sampled_from(reasons)))
     events = [Started(id="msg_1", model="m"), *events, Stopped(stop=stop), Ended()]
     for usage in draw(st.lists(usages, max_size=2)):

@@ -133,7 +133,7 @@ def test_a_whole_answer_and_its_stream_are_read_alike(answer: Answer) -> None:
     ]
 
 
-@settings(max_examples=100)
+@settings(max_examples=80)
 @given(json_values | shaped)
 def test_any_json_is_a_request_or_refused(body: object) -> None:
     _read_or_refuse(json.dumps(body).encode())
@@ -146,12 +146,14 @@ def test_any_object_is_a_request_or_refused(body: dict[str, object], member: str
     _read_or_refuse(json.dumps({"model": "m", member: [body]}).encode())
 
 
+@settings(max_examples=50)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_request_or_refused(body: bytes) -> None:
     _read_or_refuse(body)
     _read_or_refuse(b'{"model":"m","input":"' + body + b'"}')
 
 
+@settings(max_examples=50)
 @given(shaped | st.dictionaries(st.just("output"), shaped))
 def test_any_json_is_an_answer_or_none(body: object) -> None:
     try:
@@ -162,11 +164,13 @@ def test_any_json_is_an_answer_or_none(body: object) -> None:
     assert isinstance(answer, Answer)
 
 
+@settings(max_examples=50)
 @given(st.integers(400, 599), st.binary(max_size=30) | shaped.map(lambda x: json.dumps(x).encode()))
 def test_any_body_is_an_error(status: int, body: bytes) -> None:
     assert isinstance(CODEC.error_from_wire(status, body), VendorError)
 
 
+@settings(max_examples=50)
 @given(shaped)
 def test_any_payload_is_events_or_refused(payload: object) -> None:
     try:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from aibridge_common.dialect import Dialect
 from aibridge_router.canonical.content import (
@@ -54,13 +55,13 @@ def target(provider: str = "openai", **capabilities: Any) -> Profile:
         upstream_model="gpt-test",
         context_tokens=400_000,
         max_output_tokens=1000,
-        capabilities=Capabilities(**{"reasoning": "effort", **capabilities}),
+        capabilities=replace(Capabilities(reasoning="effort"), **capabilities),
     )
 
 
 def asked(*blocks: Block, **members: Any) -> Request:
     turns = [Turn(role="user", blocks=list(blocks) or [Text(text="hi")])]
-    return Request(**{"model": "m", "turns": turns, **members})
+    return replace(Request(model="m", turns=turns), **members)
 
 
 def talk(*turns: tuple[Literal["user", "assistant", "system"], list[Block]]) -> Request:
@@ -537,7 +538,7 @@ class TestParts:
 
 
 def call(identifier: str = "call_1", **members: Any) -> ToolCall:
-    return ToolCall(**{"id": identifier, "name": "f", "arguments": "{}", **members})
+    return replace(ToolCall(id=identifier, name="f", arguments="{}"), **members)
 
 
 def result(identifier: str = "call_1", *blocks: Any, **members: Any) -> ToolResult:
