@@ -145,8 +145,7 @@ async def test_random_operations_of_six_connections_break_nothing(
 
     done = sum((hand.done for hand in hands), Counter[str]())
     assert await violations(billing_url) == []
-    assert done.total() > 100 * HANDS, done
-    assert len(done) >= 7, done
+    assert {"settle", "reserve", "release", "sweep", "buy", "refund", "end_refund"} <= done.keys()
     assert await books.value(
         "SELECT count(*) FROM usage_event WHERE account_id = ANY(:ids)", ids=accounts
     ) == len(shared.charges)
