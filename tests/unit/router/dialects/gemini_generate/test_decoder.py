@@ -100,6 +100,11 @@ class TestBlocks:
             *ended("end"),
         ]
 
+    def test_a_word_in_place_of_a_signature_is_none(self) -> None:
+        skip = {"text": "a", "thoughtSignature": "skip_thought_signature_validator"}
+
+        assert events(chunk(skip, finish="STOP")) == [*text_block(0, "a"), *ended("end")]
+
     def test_a_call_comes_whole_and_signed(self) -> None:
         call = {"functionCall": {"name": "f", "args": {"a": 1.5}, "id": "x"}}
         found = events(chunk({**call, "thoughtSignature": "c2ln"}, finish="STOP"))
@@ -190,6 +195,11 @@ class TestEnd:
         found = events({"promptFeedback": feedback, "responseId": "r1", "modelVersion": "gemini-x"})
 
         assert found == [*text_block(0, "No.", block=Refusal(text="")), *ended("refusal")]
+
+    def test_a_refused_answer_may_have_no_content(self) -> None:
+        refused = {"candidates": [{"finishReason": "SAFETY"}]}
+
+        assert CODEC.decoder("google").feed(framed(refused))[1:] == ended("refusal")
 
     def test_no_reason_is_no_end(self) -> None:
         unsaid = chunk({"text": "a"}, finish="FINISH_REASON_UNSPECIFIED")

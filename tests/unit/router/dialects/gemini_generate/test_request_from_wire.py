@@ -147,6 +147,7 @@ class TestModel:
         (call,) = said({**called(), "thoughtSignature": signature})
 
         assert call == ToolCall(id="call_0", name="f", arguments="{}")
+        assert said({"text": "a", "thoughtSignature": signature}) == [Text(text="a")]
 
     @pytest.mark.parametrize("alphabet", ["+/", "-_"])
     def test_packed_state_comes_back(self, alphabet: str) -> None:
@@ -341,6 +342,11 @@ def test_what_is_googles_alone(members: dict[str, Any], needs: list[str], drops:
 
     assert (needs, drops) == (request.needs, request.drops)
     assert (Dialect.GEMINI_GENERATE in request.extras) is bool(needs or drops or request.extras)
+
+
+def test_empty_instructions_are_none() -> None:
+    assert read(systemInstruction={"parts": [{"text": ""}]}).system == []
+    assert read(systemInstruction={}).system == []
 
 
 def test_schemas_that_are_not_objects_pass() -> None:
