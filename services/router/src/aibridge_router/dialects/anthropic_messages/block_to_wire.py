@@ -66,61 +66,66 @@ class BlockWriter:
         self._losses = losses
         self._markers = markers
 
-    def write(self, block: Block, place: str) -> BlockWritten | None:
+    def write(self, block: Block, turn: int) -> BlockWritten | None:
         """A block outside of tool results; None for one that is left out."""
         match block:
-            case Text() | Image() | Document() | Opaque():
-                return self._part(block, place)
+            case Text():
+                return self._text(block)
             case ToolCall():
-                return self._call(block, place)
+                return self._call(block, turn)
             case ToolResult():
-                return self._result(block, place)
+                return self._result(block, turn)
+            case Image() | Document() | Opaque():
+                return self._part(block, turn)
             case Thinking():
                 return self._thinking(block)
             case Refusal():
                 return TextBlock(text=block.text) if block.text.strip() else None
             case Audio():
-                raise CannotSay(f"{place}: audio is not supported on this model", param=place)
+                raise _cannot_say(turn, "audio is not supported on this model")
 
-    def said_by_model(self, block: Block, place: str) -> BlockWritten | None:
+    def said_by_model(self, block: Block, turn: int) -> BlockWritten | None:
         """A block of an assistant turn, where the vendor takes no pictures and no files."""
         if isinstance(block, Image) or (isinstance(block, Document) and block.text is None):
-            raise CannotSay(f"{place}: an assistant turn has no images or files here", param=place)
+            raise _cannot_say(turn, "an assistant turn has no images or files here")
         if isinstance(block, Document):
             return _inlined(block, self._markers.take(block.cache))
-        return self.write(block, place)
+        return self.write(block, turn)
+
+    def _text(self, block: Text) -> TextBlock | None:
+        """The vendor refuses blank ones."""
+        if not block.text or block.text.isspace():
+            return None
+        return TextBlock(text=block.text, cache_control=self._markers.take(block.cache))
 
     def _part(
-        self, block: Text | Image | Document | Opaque, place: str
+        self, block: Text | Image | Document | Opaque, turn: int
     ) -> TextBlock | ImageBlock | DocumentBlock | Raw | None:
         match block:
             case Text():
-                # The vendor refuses blank text blocks.
-                if not block.text.strip():
-                    return None
-                return TextBlock(text=block.text, cache_control=self._markers.take(block.cache))
+                return self._text(block)
             case Image():
-                return self._image(block, place)
+                return self._image(block, turn)
             case Document():
-                return self._document(block, place)
+                return self._document(block, turn)
             case Opaque():
                 if block.dialect is Dialect.ANTHROPIC_MESSAGES:
                     return block.raw
                 self._losses.drop("extras")
                 return None
 
-    def _call(self, block: ToolCall, place: str) -> ToolUseBlock:
+    def _call(self, block: ToolCall, turn: int) -> ToolUseBlock:
         return ToolUseBlock(
             id=block.id,
             name=short_tool_name(block.name, TOOL_NAME_CHARACTERS_MAX),
-            input=_input(block, place),
+            input=_input(block, turn),
             cache_control=self._markers.take(block.cache),
         )
 
-    def _result(self, block: ToolResult, place: str) -> ToolResultWritten:
+    def _result(self, block: ToolResult, turn: int) -> ToolResultWritten:
         parts: list[ResultPart | Raw] = []
         for part in block.blocks:
-            written = self._part(part, place)
+            written = self._part(part, turn)
             if written is not None:
                 parts.append(written)
         return ToolResultWritten(
@@ -138,55 +143,50 @@ class BlockWriter:
             return RedactedThinkingBlock(data=block.state.data)
         return ThinkingBlock(thinking=block.text, signature=block.state.data)
 
-    def _image(self, block: Image, place: str) -> ImageBlock:
+    def _image(self, block: Image, turn: int) -> ImageBlock:
         if not self._capabilities.vision:
-            raise CannotSay(f"{place}: this model cannot see images", param=place)
+            raise _cannot_say(turn, "this model cannot see images")
         if block.detail not in _ANY_DETAIL:
             self._losses.drop("image_detail")
-        source = _source(block.source, place)
+        source = _source(block.source, turn)
         if isinstance(source, Base64Source) and source.media_type not in _IMAGE_TYPES:
             media_type = _IMAGE_TYPE_ALIASES.get(source.media_type.lower())
             if media_type is None:
-                raise CannotSay(
-                    f"{place}: {source.media_type} images are not supported", param=place
-                )
+                raise _cannot_say(turn, f"{source.media_type} images are not supported")
             source = Base64Source(media_type=media_type, data=source.data)
         return ImageBlock(source=source, cache_control=self._markers.take(block.cache))
 
-    def _document(self, block: Document, place: str) -> DocumentBlock | TextBlock:
+    def _document(self, block: Document, turn: int) -> DocumentBlock | TextBlock:
         mark = self._markers.take(block.cache)
-        readable = self._capabilities.documents
-        if block.source is None:
-            if not readable:
-                return _inlined(block, mark)
-            text = TextSource(data=block.text or "")
-            return DocumentBlock(source=text, title=block.title, cache_control=mark)
-        if isinstance(block.source, Data) and block.source.media_type.startswith("text/"):
-            text = Document(text=_decoded(block.source, place), title=block.title)
-            if not readable:
-                return _inlined(text, mark)
+        source = block.source
+        if source is None or (isinstance(source, Data) and source.media_type.startswith("text/")):
+            text = _decoded(source, turn) if isinstance(source, Data) else block.text or ""
+            if not self._capabilities.documents:
+                return _inlined(Document(text=text, title=block.title), mark)
             return DocumentBlock(
-                source=TextSource(data=text.text or ""), title=block.title, cache_control=mark
+                source=TextSource(data=text), title=block.title, cache_control=mark
             )
-        if not readable:
-            raise CannotSay(f"{place}: this model cannot read documents", param=place)
-        source = _source(block.source, place)
-        if isinstance(source, Base64Source) and source.media_type != "application/pdf":
-            raise CannotSay(
-                f"{place}: {source.media_type} documents are not supported", param=place
-            )
-        return DocumentBlock(source=source, title=block.title, cache_control=mark)
+        if not self._capabilities.documents:
+            raise _cannot_say(turn, "this model cannot read documents")
+        if isinstance(source, Data) and source.media_type != "application/pdf":
+            raise _cannot_say(turn, f"{source.media_type} documents are not supported")
+        return DocumentBlock(source=_source(source, turn), title=block.title, cache_control=mark)
 
 
-def _input(block: ToolCall, place: str) -> Raw:
+def _cannot_say(turn: int, reason: str) -> CannotSay:
+    place = f"messages.{turn}"
+    return CannotSay(f"{place}: {reason}", param=place)
+
+
+def _input(block: ToolCall, turn: int) -> Raw:
     if block.custom:
         return Raw(_encode({"input": block.arguments}))
     arguments = block.arguments.strip() or "{}"
     try:
         _decode_object(arguments)
     except msgspec.DecodeError:
-        raise CannotSay(
-            f"{place}: the arguments of the call to {block.name} are not a JSON object", param=place
+        raise _cannot_say(
+            turn, f"the arguments of the call to {block.name} are not a JSON object"
         ) from None
     return Raw(arguments.encode())
 
@@ -196,22 +196,22 @@ def _inlined(block: Document, mark: CacheControl | None) -> TextBlock:
     return TextBlock(text=f"{title}{block.text or ''}", cache_control=mark)
 
 
-def _decoded(source: Data, place: str) -> str:
+def _decoded(source: Data, turn: int) -> str:
     try:
         return base64.b64decode(source.base64).decode(errors="replace")
     except binascii.Error:
-        raise CannotSay(f"{place}: the document is not base64", param=place) from None
+        raise _cannot_say(turn, "the document is not base64") from None
 
 
-def _source(source: Source, place: str) -> Base64Source | UrlSource | FileSource:
+def _source(source: Source, turn: int) -> Base64Source | UrlSource | FileSource:
     match source:
         case Data():
             return Base64Source(media_type=source.media_type, data=source.base64)
         case Url():
             if not source.url.startswith(_FETCHED):
-                raise CannotSay(f"{place}: only http(s) URLs can be fetched", param=place)
+                raise _cannot_say(turn, "only http(s) URLs can be fetched")
             return UrlSource(url=source.url)
         case FileId():
             if source.dialect is not Dialect.ANTHROPIC_MESSAGES:
-                raise CannotSay(f"{place}: the file lives at another provider", param=place)
+                raise _cannot_say(turn, "the file lives at another provider")
             return FileSource(file_id=source.id)

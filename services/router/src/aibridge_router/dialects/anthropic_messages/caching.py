@@ -1,16 +1,6 @@
 """Cache markers: the vendor takes four, counted over tools, system and messages in that order."""
 
-from collections.abc import Iterator
-
-from aibridge_router.canonical.content import (
-    Audio,
-    Block,
-    CacheMark,
-    Opaque,
-    Refusal,
-    Thinking,
-    ToolResult,
-)
+from aibridge_router.canonical.content import Block, CacheMark, ToolResult
 from aibridge_router.canonical.request import Request
 from aibridge_router.dialects.anthropic_messages.wire import CacheControl
 
@@ -27,7 +17,7 @@ class Markers:
     """
 
     def __init__(self, request: Request) -> None:
-        asked = sum(1 for mark in _marks(request) if mark is not None)
+        asked = _count(request)
         self.automatic = asked == 0
         self._to_skip = asked - MARKS_MAX
 
@@ -41,19 +31,17 @@ class Markers:
         return _HOUR if mark.lifetime == "1h" else EPHEMERAL
 
 
-def _marks(request: Request) -> Iterator[CacheMark | None]:
-    for tool in request.tools:
-        yield tool.cache
-    for text in request.system:
-        yield text.cache
+def _count(request: Request) -> int:
+    count = sum(tool.cache is not None for tool in request.tools)
+    count += sum(text.cache is not None for text in request.system)
     for turn in request.turns:
         for block in turn.blocks:
-            yield _mark(block)
-            if isinstance(block, ToolResult):
-                yield from (_mark(part) for part in block.blocks)
+            count += _is_marked(block)
+            if type(block) is ToolResult:
+                count += sum(_is_marked(part) for part in block.blocks)
+    return count
 
 
-def _mark(block: Block) -> CacheMark | None:
-    if isinstance(block, Thinking | Refusal | Audio | Opaque):
-        return None
-    return block.cache
+def _is_marked(block: Block) -> bool:
+    """Not every kind of block can have a marker."""
+    return getattr(block, "cache", None) is not None

@@ -33,9 +33,8 @@ _NOTHING_SAID = TextBlock(text=".")
 """What the user says where the conversation would begin with the model."""
 
 
-class _Placed(Struct, frozen=True):
-    block: Block
-    turn: int
+_Placed = tuple[Block, int]
+"""A block and the turn it came from."""
 
 
 class _Run(Struct):
@@ -55,17 +54,14 @@ def messages_to_wire(
     writer = BlockWriter(profile, losses, markers)
     messages: list[MessageWritten] = []
     for run in runs:
-        if run.role == "assistant":
-            said = [writer.said_by_model(each.block, _place(each)) for each in run.blocks]
+        write = writer.said_by_model if run.role == "assistant" else writer.write
+        _append(messages, run.role, [write(block, turn) for block, turn in run.blocks])
+        if not run.system:
+            continue
+        if messages and messages[-1].role == "user":
+            _append(messages, "system", [write(block, turn) for block, turn in run.system])
         else:
-            said = [writer.write(each.block, _place(each)) for each in run.blocks]
-        content = [block for block in said if block is not None]
-        if content:
-            messages.append(MessageWritten(role=run.role, content=content))
-        instructions = [writer.write(each.block, _place(each)) for each in run.system]
-        told = [block for block in instructions if block is not None]
-        if told:
-            messages.append(MessageWritten(role="system", content=told))
+            _append(messages, "user", [write(_reminder(block), turn) for block, turn in run.system])
     if not messages or messages[0].role != "user":
         messages.insert(0, MessageWritten(role="user", content=[_NOTHING_SAID]))
     if messages[-1].role == "assistant":
@@ -75,8 +71,10 @@ def messages_to_wire(
     return messages
 
 
-def _place(each: _Placed) -> str:
-    return f"messages.{each.turn}"
+def _append(messages: list[MessageWritten], role: str, written: list[BlockWritten | None]) -> None:
+    content = [block for block in written if block is not None]
+    if content:
+        messages.append(MessageWritten(role=role, content=content))
 
 
 def _runs(turns: list[Turn], *, in_place: bool) -> list[_Run]:
@@ -85,11 +83,11 @@ def _runs(turns: list[Turn], *, in_place: bool) -> list[_Run]:
         role = "assistant" if turn.role == "assistant" else "user"
         if not runs or runs[-1].role != role:
             runs.append(_Run(role=role, blocks=[], system=[]))
-        placed = [_Placed(block, index) for block in turn.blocks]
-        (runs[-1].system if turn.role == "system" else runs[-1].blocks).extend(placed)
-    for run in runs:
-        if run.system and not (in_place and run.blocks):
-            run.blocks += [_Placed(_reminder(each.block), each.turn) for each in run.system]
+        said = runs[-1].system if turn.role == "system" else runs[-1].blocks
+        said += [(block, index) for block in turn.blocks]
+    if not in_place:
+        for run in runs:
+            run.blocks += [(_reminder(block), turn) for block, turn in run.system]
             run.system = []
     return runs
 
@@ -105,50 +103,47 @@ def _reminder(block: Block) -> Block:
 def _repair(runs: list[_Run], losses: Losses) -> None:
     """Pair calls with results by ids of this dialect: answer what is unanswered, leave out results of no call."""
     used: set[str] = set()
-    for number, run in enumerate(runs):
+    waiting: dict[str, list[str]] = {}
+    for run in runs:
         if run.role == "user":
-            if number == 0:
-                _answer(run, {}, losses)
+            run.blocks = _answered(run.blocks, waiting, losses)
+            waiting = {}
             continue
-        waiting: dict[str, list[str]] = {}
-        for position, each in enumerate(run.blocks):
-            if isinstance(each.block, ToolCall):
-                name = each.block.id
-                call_id = fitting_id(name, CALL_ID, CALL_ID_PREFIX)
-                if call_id in used:
-                    call_id = fitting_id(f"{name} {len(used)}", CALL_ID, CALL_ID_PREFIX)
+        for position, (block, turn) in enumerate(run.blocks):
+            if type(block) is ToolCall:
+                call_id = _unused(block.id, used)
                 used.add(call_id)
-                waiting.setdefault(name, []).append(call_id)
-                block = structs.replace(each.block, id=call_id)
-                run.blocks[position] = _Placed(block, each.turn)
-        if number + 1 < len(runs):
-            _answer(runs[number + 1], waiting, losses)
-        elif waiting:
-            answers = _Run(role="user", blocks=[], system=[])
-            _answer(answers, waiting, losses)
-            runs.append(answers)
-            return
+                waiting.setdefault(block.id, []).append(call_id)
+                if call_id != block.id:
+                    run.blocks[position] = (structs.replace(block, id=call_id), turn)
+    if waiting:
+        runs.append(_Run(role="user", blocks=_answered([], waiting, losses), system=[]))
 
 
-def _answer(run: _Run, waiting: dict[str, list[str]], losses: Losses) -> None:
+def _unused(name: str, used: set[str]) -> str:
+    """An id in the vendor's form; some clients count their calls anew in every turn."""
+    call_id = fitting_id(name, CALL_ID, CALL_ID_PREFIX)
+    if call_id in used:
+        return fitting_id(f"{name} {len(used)}", CALL_ID, CALL_ID_PREFIX)
+    return call_id
+
+
+def _answered(said: list[_Placed], waiting: dict[str, list[str]], losses: Losses) -> list[_Placed]:
+    """What a user said with one result for each call that waits, results first."""
     results: list[_Placed] = []
     rest: list[_Placed] = []
-    for each in run.blocks:
-        if not isinstance(each.block, ToolResult):
-            rest.append(each)
-            continue
-        call_ids = waiting.get(each.block.call_id)
-        if call_ids:
-            block = structs.replace(each.block, call_id=call_ids.pop(0))
-            results.append(_Placed(block, each.turn))
+    for block, turn in said:
+        if type(block) is not ToolResult:
+            rest.append((block, turn))
+        elif call_ids := waiting.get(block.call_id):
+            call_id = call_ids.pop(0)
+            same = call_id == block.call_id
+            results.append((block if same else structs.replace(block, call_id=call_id), turn))
         else:
             losses.drop("orphans")
-    turn = run.blocks[0].turn if run.blocks else 0
     for call_ids in waiting.values():
-        results += [
-            _Placed(ToolResult(call_id=call_id, blocks=[_NO_OUTPUT]), turn) for call_id in call_ids
-        ]
-    run.blocks = results + rest
+        results += [(ToolResult(call_id=call_id, blocks=[_NO_OUTPUT]), 0) for call_id in call_ids]
+    return results + rest
 
 
 def _check_prefill(messages: list[MessageWritten], profile: Profile, turn: int) -> None:
