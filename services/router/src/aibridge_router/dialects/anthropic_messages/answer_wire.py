@@ -38,6 +38,16 @@ class KindOnly(Struct, frozen=True):
     type: str
 
 
+class _DeltaKind(Struct, frozen=True):
+    type: str = "text_delta"
+
+
+class Kinds(Struct, frozen=True):
+    """The type of an event's delta; that of `message_delta` has none."""
+
+    delta: _DeltaKind | None = None
+
+
 class StreamedBlockWire(Struct, frozen=True):
     """`content_block` of `content_block_start`, whatever its type."""
 

@@ -21,6 +21,7 @@ from aibridge_router.dialects.anthropic_messages.answer_wire import (
     Delta,
     ErrorWire,
     KindOnly,
+    Kinds,
     StreamedBlockWire,
     StreamEvent,
 )
@@ -35,6 +36,7 @@ from aibridge_router.sse import FrameSplitter, payloads
 _decode = msgspec.json.Decoder(StreamEvent).decode
 _decode_block = msgspec.json.Decoder(StreamedBlockWire).decode
 _decode_kind = msgspec.json.Decoder(KindOnly).decode
+_decode_kinds = msgspec.json.Decoder(Kinds).decode
 
 _EVENTS = frozenset(
     {
@@ -47,6 +49,7 @@ _EVENTS = frozenset(
         "error",
     }
 )
+_DELTAS = frozenset({"text_delta", "thinking_delta", "input_json_delta", "signature_delta"})
 _BLOCKS = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
 _NOT_EVENTS = frozenset({b"", b"[DONE]"})
 """Data that some vendors of this dialect send beside its events."""
@@ -228,10 +231,13 @@ def _streamed_block(raw: msgspec.Raw) -> StreamedBlockWire | None:
 
 
 def _is_unknown(payload: bytes) -> bool:
-    """Whether what could not be read as an event is none of those we know."""
+    """Whether what could not be read as an event is of a type that we do not know, or a delta of one."""
     if payload.strip() in _NOT_EVENTS:
         return True
     try:
-        return _decode_kind(payload).type not in _EVENTS
+        if _decode_kind(payload).type not in _EVENTS:
+            return True
+        delta = _decode_kinds(payload).delta
     except msgspec.DecodeError:
         return False
+    return delta is not None and delta.type not in _DELTAS
