@@ -75,6 +75,8 @@ class MessagesEncoder:
         self._context = context
         self._blocks: dict[int, SpokenBlock] = {}
         self._current: SpokenBlock | None = None
+        self._late: list[SpokenBlock] = []
+        """Calls whose state came when they had begun: it goes in front of what follows them."""
         self._next_number = 0
         self._held_characters = 0
         self._usage = Usage()
@@ -136,7 +138,12 @@ class MessagesEncoder:
             self._calls = True
         elif isinstance(block.block, Refusal):
             self._refused = True
-        out = block.begin(self._next_number)
+        out = b""
+        for late in self._late:
+            out += late.call_state(self._next_number)
+            self._next_number += 1
+        self._late.clear()
+        out += block.begin(self._next_number)
         self._next_number = block.next_number
         return out
 
@@ -175,7 +182,8 @@ class MessagesEncoder:
         if block is None:
             return b""
         out = block.end()
-        self._next_number = block.next_number
+        if block.has_call_state:
+            self._late.append(block)
         self._current = None
         self._blocks = {index: each for index, each in self._blocks.items() if each is not block}
         return out

@@ -45,6 +45,11 @@ class SpokenBlock:
         return bool(self.held) or self.state is not None
 
     @property
+    def has_call_state(self) -> bool:
+        """Whether it is a call whose state is still to be written."""
+        return isinstance(self.block, ToolCall) and self.state is not None
+
+    @property
     def is_bare_state(self) -> bool:
         """Whether it is nothing but a vendor's state, so far.
 
@@ -58,8 +63,8 @@ class SpokenBlock:
         out = b""
         match self.block:
             case ToolCall():
-                if self.state is not None:
-                    out = self._call_state(number)
+                if self.has_call_state:
+                    out = self.call_state(number)
                     number += 1
                 block = {
                     "type": "tool_use",
@@ -96,14 +101,10 @@ class SpokenBlock:
                 out = frames.delta_frame(self._number, frames.ARGUMENTS, text)
         elif isinstance(block, Thinking) and not block.redacted and self.state is not None:
             out = frames.delta_frame(self._number, frames.SIGNATURE, pack(self.state))
-        out += frames.stop_frame(self._number)
-        if isinstance(block, ToolCall) and self.state is not None:
-            # It came when the call had begun, so it follows the call.
-            out += self._call_state(self.next_number)
-            self.next_number += 1
-        return out
+        return out + frames.stop_frame(self._number)
 
-    def _call_state(self, number: int) -> bytes:
+    def call_state(self, number: int) -> bytes:
+        """The state of a call, in a block of its own."""
         assert self.state is not None
         signature = call_state_to_wire(self.state, self._call_id)
         self.state = None
