@@ -83,6 +83,28 @@ def test_changed_catalogue_is_seeded_again(tmp_path: Path) -> None:
     assert "--stand-in" not in seeds[1]
 
 
+def test_with_a_language_model(tmp_path: Path) -> None:
+    """It runs beside the stand-ins, is in the seeded catalogue, and the screen asks it; only when asked for."""
+    home = tmp_path / "home"
+    with fake_stack(home, FAKE_LLM="yes") as run:
+        record = run.record()
+        with_it = run.said()
+        assert run.stop() == 0
+    with fake_stack(home) as run:
+        plain = run.record()
+        without_it = run.said()
+        seeds = [event for event in run.events() if event.startswith("--catalog")]
+
+    assert record.vendors["tinyllm"] == "real"
+    assert "tinyllm" in record.pids
+    assert '"model": "smollm2-135m"' in with_it
+    assert '"stream": true' in with_it
+    assert (home / "catalog-with-llm.toml").name in seeds[0]
+    assert "tinyllm" not in plain.pids
+    assert '"model": "fake-model"' in without_it
+    assert (home / "catalog-with-llm.toml").name not in seeds[1]
+
+
 def test_killed_supervisor_leaves_nothing(tmp_path: Path) -> None:
     """After SIGKILL every child ends, and the next start on the same home does not wait for us."""
     home = tmp_path / "home"

@@ -23,6 +23,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     sandbox: int = 0
     auth: int = 0
     billing: int = 0
+    tinyllm: int = 0
 
 
 class Addresses(Struct, frozen=True, kw_only=True):
@@ -56,6 +57,11 @@ class Addresses(Struct, frozen=True, kw_only=True):
     def sandbox_url(self) -> str:
         """The stand-in vendors; each has a path of its own below."""
         return _http(self.ports.sandbox)
+
+    @property
+    def tinyllm_url(self) -> str:
+        """The tiny language model, where it was asked for."""
+        return _http(self.ports.tinyllm)
 
 
 def choose_addresses(home: Home, environ: Mapping[str, str]) -> Addresses:

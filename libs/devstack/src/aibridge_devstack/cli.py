@@ -30,11 +30,14 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start everything, in the foreground, until Ctrl-C")
+    starting = commands.add_parser("up", help="start everything, in the foreground, until Ctrl-C")
+    starting.add_argument(
+        "--with-llm", action="store_true", help="and a tiny real language model (make demo)"
+    )
     commands.add_parser("down", help="stop the stack that runs in this home")
     commands.add_parser("status", help="say whether it runs (exit code 0 if it does)")
     try:
-        sys.exit(_run(parser.parse_args().command))
+        sys.exit(_run(parser.parse_args()))
     except StartFailed as failure:
         print(f"\n{failure}", file=sys.stderr)
         sys.exit(1)
@@ -42,9 +45,10 @@ def main() -> None:
         sys.exit(KILLED_EXIT_CODE)
 
 
-def _run(command: str) -> int:
+def _run(arguments: argparse.Namespace) -> int:
+    command: str = arguments.command
     if command == "up":
-        return up(os.environ, Echo())
+        return up(os.environ, Echo(), llm=arguments.with_llm)
     home = Home.of(os.environ)
     if command == "down":
         print(down(home))

@@ -54,6 +54,11 @@ class Home(Struct, frozen=True, kw_only=True):
         """What the stand-in vendors really did."""
         return self.root / "sandbox.jsonl"
 
+    @property
+    def catalog_with_llm(self) -> Path:
+        """The catalogue as `make demo` seeds it."""
+        return self.root / "catalog-with-llm.toml"
+
     def create(self) -> None:
         """Make the folder, private to its owner."""
         try:

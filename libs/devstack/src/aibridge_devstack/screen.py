@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from aibridge_devstack.llm import MODEL, PROVIDER
 from aibridge_devstack.prepared import Prepared
 from aibridge_devstack.record import DevRecord
 from aibridge_devstack.vendors import Vendor
@@ -17,7 +18,10 @@ def screen(
     took_s: float,
 ) -> str:
     """For a terminal of 80 columns, except where copying matters more."""
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello!"}]})
+    real = model == MODEL
+    question = "What is the capital of France?" if real else "Hello!"
+    ask = {"model": model, "messages": [{"role": "user", "content": question}]}
+    body = json.dumps(ask | {"stream": True} if real else ask)
     return "\n".join(
         [
             "",
@@ -32,7 +36,7 @@ def screen(
             *(f"    {vendor.name:<14}{_who_answers(vendor)}" for vendor in vendors),
             "",
             "  Try it",
-            f"    curl {record.base_url}/v1/chat/completions \\",
+            f"    curl {'-N ' if real else ''}{record.base_url}/v1/chat/completions \\",
             f"      -H 'authorization: Bearer {record.demo_key}' \\",
             "      -H 'content-type: application/json' \\",
             f"      -d '{body}'",
@@ -44,6 +48,8 @@ def screen(
 
 
 def _who_answers(vendor: Vendor) -> str:
+    if vendor.name == PROVIDER:
+        return f"a real language model on this machine, {MODEL}"
     wanted = " or ".join(vendor.variables)
     match vendor.answers:
         case "real":

@@ -10,6 +10,7 @@ from aibridge_devstack.credentials import Credentials
 from aibridge_devstack.database import DATABASE
 from aibridge_devstack.environment import service_environment, shared_environment
 from aibridge_devstack.home import Home
+from aibridge_devstack.llm import MODEL
 from aibridge_devstack.nats import nats_service, nats_url
 from aibridge_devstack.ports import LOOPBACK
 from aibridge_devstack.postgres import SUPERUSER, postgres_service, postgres_url
@@ -31,6 +32,8 @@ class Stack(Struct, frozen=True, kw_only=True):
     catalog: Path
     vendors: tuple[Vendor, ...]
     find_program: Callable[[str], Path]
+    llm: bool = False
+    """Whether the tiny language model runs beside the stand-ins."""
 
     @property
     def roles(self) -> dict[str, str]:
@@ -85,6 +88,20 @@ class Stack(Struct, frozen=True, kw_only=True):
             env=shared_environment(self),
             probe=HttpProbe(origin=self.addresses.sandbox_url, path="/_sandbox/health"),
             folder=self.home.root,
+        )
+
+    def tinyllm(self) -> Service:
+        """The tiny language model; unpacking it takes some seconds, on a busy machine many."""
+        return Service(
+            name="tinyllm",
+            argv=(
+                *(str(self.find_program("aibridge-tinyllm")), "serve", "--host", LOOPBACK),
+                *("--port", str(self.addresses.ports.tinyllm), "--model", MODEL),
+            ),
+            env=shared_environment(self),
+            probe=HttpProbe(origin=self.addresses.tinyllm_url, path="/health"),
+            folder=self.home.root,
+            ready_timeout_s=180.0,
         )
 
     def services(self) -> tuple[Service, ...]:

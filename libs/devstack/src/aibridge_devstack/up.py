@@ -18,6 +18,7 @@ from aibridge_devstack.failure import StartFailed
 from aibridge_devstack.foreground import foreground
 from aibridge_devstack.home import Home
 from aibridge_devstack.http_get import http_get
+from aibridge_devstack.llm import MODEL, with_llm
 from aibridge_devstack.lock import only_stack
 from aibridge_devstack.postgres import ensure_cluster
 from aibridge_devstack.prepare import new_demo_key, prepare
@@ -44,6 +45,7 @@ def up(
     environ: Mapping[str, str],
     echo: Echo,
     *,
+    llm: bool = False,
     find_program: Callable[[str], Path] = program,
 ) -> int:
     """Run in the foreground; the exit code. `StartFailed` says why it cannot run."""
@@ -51,15 +53,19 @@ def up(
     home.create()
     with only_stack(home) as lock:
         home.record.unlink(missing_ok=True)
+        addresses = choose_addresses(home, environ)
         catalog = catalog_path(environ)
+        if llm:
+            catalog = with_llm(catalog, kept=home.catalog_with_llm, url=addresses.tinyllm_url)
         stack = Stack(
             home=home,
             environ=environ,
             credentials=load_credentials(home.credentials),
-            addresses=choose_addresses(home, environ),
+            addresses=addresses,
             catalog=catalog,
             vendors=read_vendors(catalog, environ),
             find_program=find_program,
+            llm=llm,
         )
         return asyncio.run(_Run(stack, echo).until_stopped(lock))
 
@@ -89,9 +95,12 @@ class _Run:
 
     async def _start(self, supervisor: Supervisor) -> None:
         await together(self._start_servers(supervisor), self._ensure_demo_key(supervisor))
-        # The stand-ins need no database: they start while the others wait for theirs.
-        sandbox = self._ready(supervisor, self._stack.sandbox())
-        await together(sandbox, self._start_services(supervisor))
+        # The vendors need no database: they start while the others wait for theirs.
+        vendors = [self._stack.sandbox(), *([self._stack.tinyllm()] if self._stack.llm else [])]
+        await together(
+            *(self._ready(supervisor, vendor) for vendor in vendors),
+            self._start_services(supervisor),
+        )
         async with self._progress.step("a request with the demo key"):
             model = await self._check()
         self._publish(supervisor, model)
@@ -125,7 +134,7 @@ class _Run:
             await supervisor.start(service)
 
     async def _check(self) -> str:
-        """The first model a client with the demo key is offered."""
+        """The first model a client with the demo key is offered; the language model if it runs."""
         answer = await http_get(
             self._stack.addresses.gateway_url,
             "/v1/models",
@@ -137,7 +146,8 @@ class _Run:
         models = msgspec.json.decode(answer.body, type=_Models).data
         if not models:
             raise StartFailed("The gateway offers no model; does the catalogue have any?")
-        return models[0].id
+        offered = [model.id for model in models]
+        return MODEL if self._stack.llm and MODEL in offered else offered[0]
 
     def _publish(self, supervisor: Supervisor, model: str) -> None:
         prepared = self._prepared

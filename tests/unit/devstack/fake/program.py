@@ -43,7 +43,8 @@ async def create_schema(name: str) -> None:
 
 
 def serve(name: str, rest: list[str]) -> None:
-    listen = f"127.0.0.1:{rest[3]}" if name == "sandbox" else setting(name, "LISTEN")
+    told = name in {"sandbox", "tinyllm"}
+    listen = f"127.0.0.1:{rest[3]}" if told else setting(name, "LISTEN")
     server = UnixServer(listen[5:]) if listen.startswith("unix:") else tcp(listen)
 
     def leave(*_: object) -> None:
@@ -59,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b'{"data": [{"id": "fake-model"}]}')
+        self.wfile.write(b'{"data": [{"id": "fake-model"}, {"id": "smollm2-135m"}]}')
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
         pass

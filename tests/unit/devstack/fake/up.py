@@ -23,6 +23,7 @@ def find_program(name: str) -> Path:
 
 if __name__ == "__main__":
     try:
-        sys.exit(up(os.environ, Echo(), find_program=find_program))
+        llm = "FAKE_LLM" in os.environ
+        sys.exit(up(os.environ, Echo(), llm=llm, find_program=find_program))
     except StartFailed as failure:
         sys.exit(str(failure))
