@@ -289,7 +289,7 @@ class Messages:
 
     def _stream(self, model: str, content: Any, **more: Any) -> Any:
         more.setdefault("max_tokens", 500)
-        messages = [{"role": "user", "content": content}]
+        messages: Any = [{"role": "user", "content": content}]
         with self._client.messages.stream(model=model, messages=messages, **more) as stream:
             for _ in stream:
                 pass
@@ -402,8 +402,8 @@ class Gemini:
         from google import genai  # noqa: PLC0415
         from google.genai import types  # noqa: PLC0415
 
-        self._types = types
-        self._client = genai.Client(
+        self._types: Any = types
+        self._client: Any = genai.Client(
             api_key=key, http_options=types.HttpOptions(base_url=base_url, api_version="v1beta")
         )
         declaration = {
@@ -475,7 +475,7 @@ class Gemini:
         assert "See this" in self._create(model, [self._user(self._text("See this"), part)]).text
 
     def thinking(self, model: str) -> None:
-        wanted = {"include_thoughts": True}
+        wanted: dict[str, Any] = {"include_thoughts": True}
         if "3.5" in model:
             wanted["thinking_level"] = "HIGH"
         else:

@@ -89,6 +89,23 @@ class TestAStreamThatIsCut:
         assert "[DONE]" not in answer.text
         assert "error" in answer.text
 
+    def test_of_responses_fails_once_and_keeps_counting(self, outside: Outside) -> None:
+        body = {
+            "model": "gpt-4o",
+            "input": directive(tokens=50, cut="content:5"),
+            "stream": True,
+        }
+        events = [
+            json.loads(line.removeprefix("data: "))
+            for line in outside.post("/v1/responses", body).text.splitlines()
+            if line.startswith("data: ")
+        ]
+
+        kinds = [event["type"] for event in events]
+        assert ("response.failed", 1) == (kinds[-1], kinds.count("response.created"))
+        assert list(range(len(events))) == [event["sequence_number"] for event in events]
+        assert events[0]["response"]["id"] == events[-1]["response"]["id"]
+
     def test_before_anything_came_is_a_plain_error(self, outside: Outside) -> None:
         answer = outside.chat(directive(cut="connect"), stream=True)
 

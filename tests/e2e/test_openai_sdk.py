@@ -97,7 +97,7 @@ class TestChat:
         assert call.type == "function"
         assert "city" in json.loads(call.function.arguments)
 
-        history = [
+        history: list[Any] = [
             *question,
             first.choices[0].message.model_dump(exclude_none=True, exclude={"annotations"}),
             {"role": "tool", "tool_call_id": call.id, "content": "21 degrees and sunny"},

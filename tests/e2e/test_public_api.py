@@ -25,7 +25,12 @@ schema: Any = schemathesis.openapi.from_path(str(DOCUMENT))
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
     derandomize="AIBRIDGE_FUZZ_EXAMPLES" not in os.environ,
 )
 @pytest.mark.filterwarnings("ignore")

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-FRAME_BYTES_MAX = 1 << 20
-"""A frame that never ends must not fill the memory."""
+FRAME_BYTES_MAX = 8 << 20
+"""A frame that never ends must not fill the memory; one that carries a generated picture must pass."""
 
 
 class FrameTooLong(Exception):

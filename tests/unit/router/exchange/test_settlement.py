@@ -99,12 +99,18 @@ class TestCutOrClientGone:
             usage=Usage(input=50, output=3), source=UsageSource.ESTIMATED
         )
 
-    @pytest.mark.parametrize("outcome", CUT)
-    def test_before_content_the_reported_input_is_charged(self, outcome: Outcome) -> None:
+    def test_before_content_a_client_that_left_pays_the_reported_input(self) -> None:
         """A vendor's first event says one token of output where nothing was answered."""
-        ending = Ending(outcome=outcome, reported=Usage(input=100, output=1), input_estimate=50)
+        ending = Ending(
+            outcome=Outcome.CLIENT_GONE, reported=Usage(input=100, output=1), input_estimate=50
+        )
 
         assert settle(ending) == Settlement(usage=Usage(input=100), source=UsageSource.PARTIAL)
+
+    def test_before_content_a_vendor_that_cut_gets_nothing(self) -> None:
+        ending = Ending(outcome=Outcome.UPSTREAM_CUT, reported=Usage(input=100, output=1))
+
+        assert settle(ending) == NOTHING
 
     @pytest.mark.parametrize("outcome", CUT)
     def test_before_content_without_a_report_nothing_is_charged(self, outcome: Outcome) -> None:

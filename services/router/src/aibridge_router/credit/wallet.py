@@ -68,6 +68,8 @@ class Wallets:
             if hold is None:
                 await self._acquire(account_id, amount_microtokens)
                 hold = self._book.admit(self._clock.monotonic_s(), account_id, amount_microtokens)
+        if not lock.statistics().tasks_waiting:
+            self._locks.pop(account_id, None)
         if hold is None:
             raise Unavailable("the balance is being used by other requests", retry_after_s=2)
         return hold

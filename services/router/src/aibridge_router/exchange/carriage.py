@@ -55,6 +55,8 @@ class Carriage(Protocol):
         """
         ...
 
-    def stream_error(self, error: AIBridgeError, context: AnswerContext) -> bytes:
-        """The frames that end a started stream with an error."""
+    def stream_error(
+        self, error: AIBridgeError, context: AnswerContext, stream: CarriedStream | None
+    ) -> bytes:
+        """The frames that end a started stream with an error, in the state it is in."""
         ...

@@ -38,7 +38,6 @@ from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.plan import Plan
 from aibridge_router.exchange.refusals import own_words
 from aibridge_router.exchange.settlement import Ending, settle
-from aibridge_router.exchange.translate import TranslatedStream
 from aibridge_router.spool.outbox import Outbox
 from aibridge_router.sse import FrameTooLong
 from aibridge_router.upstream.headers import returned_headers, upstream_headers
@@ -255,11 +254,7 @@ class Exchange:
         await client.finish(rendering.body)
 
     def _error_frames(self, error: AIBridgeError) -> bytes:
-        if isinstance(self._tap, TranslatedStream):
-            return self._tap.end_with(
-                envelopes.kind_of(self._endpoint.surface, error), error.message
-            )
-        return self._plan.carriage.stream_error(error, self._context)
+        return self._plan.carriage.stream_error(error, self._context, self._tap)
 
     async def _stopped(self, stop: Stop) -> None:
         if stop is not Stop.DEADLINE:
@@ -301,7 +296,7 @@ class Exchange:
         tap = self._tap
         if tap is None:
             return self._ending
-        if self.client.gone_at_s is not None or self.stop is not None:
+        if self.client.gone_at_s is not None or self.stop is Stop.CLIENT_STALLED:
             outcome = Outcome.CLIENT_GONE
         elif tap.failed:
             outcome = Outcome.UPSTREAM_ERROR

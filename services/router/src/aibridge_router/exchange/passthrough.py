@@ -3,14 +3,15 @@
 from msgspec import Struct
 
 from aibridge_common import envelopes
-from aibridge_common.dialect import Dialect, Surface
+from aibridge_common.dialect import Dialect
 from aibridge_common.errors import AIBridgeError
 from aibridge_common.usage import Usage
 from aibridge_router.canonical.codec import AnswerContext
-from aibridge_router.canonical.events import Failed
-from aibridge_router.dialects.registry import CODECS, PASSING, SURFACES
+from aibridge_router.dialects.openai_responses.passing import ResponsesTap
+from aibridge_router.dialects.registry import PASSING, SURFACES
 from aibridge_router.dialects.splice import name_provider
 from aibridge_router.dialects.tap import StreamTap
+from aibridge_router.exchange.carriage import CarriedStream
 from aibridge_router.exchange.refusals import refusal_to_pass_on
 
 
@@ -40,15 +41,12 @@ class Passthrough(Struct, frozen=True, kw_only=True):
         """The vendor's own words: Claude Code negotiates features by reading them."""
         return refusal_to_pass_on(status, body, key)
 
-    def stream_error(self, error: AIBridgeError, context: AnswerContext) -> bytes:
+    def stream_error(
+        self, error: AIBridgeError, context: AnswerContext, stream: CarriedStream | None
+    ) -> bytes:
         """See `Carriage`."""
-        return error_frames(self.dialect, error, context)
-
-
-def error_frames(dialect: Dialect, error: AIBridgeError, context: AnswerContext) -> bytes:
-    """What ends a stream of `dialect` with an error; only Responses has more than one frame's worth to say."""
-    surface = SURFACES[dialect]
-    if dialect is Dialect.OPENAI_RESPONSES:
-        failed = Failed(kind=envelopes.kind_of(Surface.OPENAI, error), message=error.message)
-        return CODECS[dialect].encoder(context).feed(failed)
-    return envelopes.stream_event(surface, error, context.request_id)
+        surface = SURFACES[self.dialect]
+        if isinstance(stream, ResponsesTap):
+            kind = envelopes.kind_of(surface, error)
+            return stream.failed_response(kind, error.message, context.model)
+        return envelopes.stream_event(surface, error, context.request_id)

@@ -16,7 +16,7 @@ from aibridge_router.exchange.carriage import Carriage
 from aibridge_router.exchange.passthrough import Passthrough
 from aibridge_router.exchange.translate import translate
 
-METERED_PASSTHROUGH = frozenset({"/embeddings", "/completions", "/moderations"})
+METERED_PASSTHROUGH = frozenset({"/embeddings", "/completions"})
 """Native OpenAI paths whose answers state their usage. What cannot be metered cannot be sold by the token."""
 
 NOTHING_FETCHED: Mapping[str, Data] = MappingProxyType({})

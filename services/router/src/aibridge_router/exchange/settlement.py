@@ -7,8 +7,8 @@ complete, no usage reported               | estimate of what went in and came ou
 cut, or client gone, usage final          | what was reported                              | final
 cut, or client gone, after content        | reported input, the larger output of reported  | partial, or
                                           | and passed on                                  | estimated
-cut, or client gone, before content       | reported input, or nothing                     | partial or none
-vendor's error event before content       | nothing                                        | none
+client gone, before content               | reported input, or nothing                     | partial or none
+cut, error event or timeout before content| nothing: the vendor gave nothing               | none
 no answer, refusal, nonsense              | nothing                                        | none
 """
 
@@ -37,6 +37,7 @@ class Settlement(Struct, frozen=True, kw_only=True):
     source: UsageSource
 
 
+_VENDORS_FAULT = frozenset({Outcome.UPSTREAM_CUT, Outcome.UPSTREAM_ERROR})
 _NOTHING = Settlement(usage=None, source=UsageSource.NONE)
 
 
@@ -45,7 +46,7 @@ def settle(ending: Ending) -> Settlement:
     reported = ending.reported
     if reported is not None and ending.reported_is_final:
         return Settlement(usage=reported, source=UsageSource.FINAL)
-    if ending.outcome is Outcome.UPSTREAM_ERROR and ending.delivered_tokens == 0:
+    if ending.outcome in _VENDORS_FAULT and ending.delivered_tokens == 0:
         return _NOTHING
     if reported is not None:
         answered = max(reported.output, ending.delivered_tokens - reported.reasoning)

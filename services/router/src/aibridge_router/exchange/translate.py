@@ -35,6 +35,7 @@ from aibridge_router.canonical.request import Request
 from aibridge_router.dialects.body import DEPTH_MAX, nested_too_deep
 from aibridge_router.dialects.peek import Head
 from aibridge_router.dialects.registry import CODECS, SURFACES
+from aibridge_router.exchange.carriage import CarriedStream
 from aibridge_router.exchange.inline import with_content
 from aibridge_router.exchange.refusals import refusal_to_pass_on
 
@@ -81,10 +82,16 @@ class Translation(Struct, frozen=True, kw_only=True):
         message = self._overflow(said.message) if kind is ContextOverflow else said.message
         return kind(message, param=said.param)
 
-    def stream_error(self, error: AIBridgeError, context: AnswerContext) -> bytes:
-        """See `Carriage`; an encoder's state is the stream's, so a started stream ends through `TranslatedStream`."""
+    def stream_error(
+        self, error: AIBridgeError, context: AnswerContext, stream: CarriedStream | None
+    ) -> bytes:
+        """See `Carriage`."""
+        encoder = (
+            stream.encoder
+            if isinstance(stream, TranslatedStream)
+            else CODECS[self.client].encoder(self._told(context))
+        )
         kind = envelopes.kind_of(SURFACES[self.client], error)
-        encoder = CODECS[self.client].encoder(self._told(context))
         return encoder.feed(Failed(kind=kind, message=error.message))
 
     def _told(self, context: AnswerContext) -> AnswerContext:
@@ -110,7 +117,7 @@ class TranslatedStream:
 
     def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder) -> None:
         self._decoder = decoder
-        self._encoder = encoder
+        self.encoder = encoder
         self.usage: Usage | None = None
         self.usage_is_final = False
         self.terminal = False
@@ -121,16 +128,12 @@ class TranslatedStream:
 
     def feed(self, data: bytes) -> bytes:
         """See `CarriedStream`."""
-        encode = self._encoder.feed
+        encode = self.encoder.feed
         out: list[bytes] = []
         for event in self._decoder.feed(data):
             self._note(event)
             out.append(encode(event))
         return b"".join(out)
-
-    def end_with(self, kind: str, message: str) -> bytes:
-        """The error event in the state the stream is in."""
-        return self._encoder.feed(Failed(kind=kind, message=message))
 
     @property
     def output_estimate(self) -> int:

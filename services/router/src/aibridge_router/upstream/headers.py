@@ -46,8 +46,9 @@ def upstream_headers(
     if provider.headers:
         sent = {name for name, _ in headers}
         for name, value in provider.headers.items():
-            if name.encode() not in sent:
-                headers.append((name.encode(), value.encode()))
+            field = name.lower().encode()
+            if field not in sent:
+                headers.append((field, value.encode()))
     return headers
 
 

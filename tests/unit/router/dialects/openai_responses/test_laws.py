@@ -48,7 +48,7 @@ shaped = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(requests())
 def test_a_request_comes_back_as_it_was(request: Request) -> None:
     losses = Losses()
@@ -58,7 +58,7 @@ def test_a_request_comes_back_as_it_was(request: Request) -> None:
     assert losses.names == ()
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(answers())
 def test_an_answer_comes_back_as_it_was(answer: Answer) -> None:
     body = CODEC.answer_to_wire(answer, CONTEXT)
@@ -66,7 +66,7 @@ def test_an_answer_comes_back_as_it_was(answer: Answer) -> None:
     assert answer == CODEC.answer_from_wire(body, "openai")
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(answers(echoed=True))
 def test_what_a_client_echoes_comes_back_as_it_was(answer: Answer) -> None:
     """A client gives the items of an answer back as input: other providers' state is in them."""
@@ -77,7 +77,7 @@ def test_what_a_client_echoes_comes_back_as_it_was(answer: Answer) -> None:
     assert expected == CODEC.request_from_wire(body).turns
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(event_streams())
 def test_a_stream_keeps_the_grammar_and_loses_nothing(events: list[Event]) -> None:
     encoder = CODEC.encoder(CONTEXT)
@@ -92,7 +92,7 @@ def test_a_stream_keeps_the_grammar_and_loses_nothing(events: list[Event]) -> No
     assert checked.end["response"]["provider"] == CONTEXT.provider
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(event_streams(), st.integers(0, 30))
 def test_a_stream_may_fail_anywhere(events: list[Event], at: int) -> None:
     """An error event ends it, and nothing follows."""
@@ -107,7 +107,7 @@ def test_a_stream_may_fail_anywhere(events: list[Event], at: int) -> None:
     assert b"".join(encoder.feed(event) for event in events) == b""
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(event_streams())
 def test_any_split_of_a_stream_is_the_same_stream(events: list[Event]) -> None:
     encoder = CODEC.encoder(CONTEXT)
@@ -119,7 +119,7 @@ def test_any_split_of_a_stream_is_the_same_stream(events: list[Event]) -> None:
     assert whole == pieces
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(answers())
 def test_a_whole_answer_and_its_stream_are_read_alike(answer: Answer) -> None:
     """A server that streams only its last event has still said everything."""
@@ -133,27 +133,27 @@ def test_a_whole_answer_and_its_stream_are_read_alike(answer: Answer) -> None:
     ]
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(json_values | shaped)
 def test_any_json_is_a_request_or_refused(body: object) -> None:
     _read_or_refuse(json.dumps(body).encode())
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(MEMBERS, shaped, max_size=5), st.sampled_from(["input", "tools", "text"]))
 def test_any_object_is_a_request_or_refused(body: dict[str, object], member: str) -> None:
     _read_or_refuse(json.dumps({"model": "m", **body}).encode())
     _read_or_refuse(json.dumps({"model": "m", member: [body]}).encode())
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_request_or_refused(body: bytes) -> None:
     _read_or_refuse(body)
     _read_or_refuse(b'{"model":"m","input":"' + body + b'"}')
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(shaped | st.dictionaries(st.just("output"), shaped))
 def test_any_json_is_an_answer_or_none(body: object) -> None:
     try:
@@ -164,13 +164,13 @@ def test_any_json_is_an_answer_or_none(body: object) -> None:
     assert isinstance(answer, Answer)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(400, 599), st.binary(max_size=30) | shaped.map(lambda x: json.dumps(x).encode()))
 def test_any_body_is_an_error(status: int, body: bytes) -> None:
     assert isinstance(CODEC.error_from_wire(status, body), VendorError)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(shaped)
 def test_any_payload_is_events_or_refused(payload: object) -> None:
     try:

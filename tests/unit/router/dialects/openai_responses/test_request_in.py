@@ -206,6 +206,12 @@ class TestInput:
 
         assert [Turn(role="assistant", blocks=[Text(text="hi")])] == turns
 
+    @pytest.mark.parametrize("role", ["user", "assistant", "developer"])
+    def test_an_empty_message_says_nothing(self, role: str) -> None:
+        hello = {"role": "user", "content": "hi"}
+
+        assert len(items(hello, {"role": role, "content": []})) == 1
+
     def test_leading_instructions_are_the_system(self) -> None:
         request = read(
             instructions="a",
@@ -487,7 +493,8 @@ class TestRefusals:
         [
             (b"", None),
             (b"[]", None),
-            (b'{"model":"m","input":"\xff"}', "input"),
+            (b'{"model":"m","input":"\xff"}', None),
+            (b'{"model":"m","metadata":{"a":"\xff"}}', None),
             (b"{}", "model"),
             (b'{"model":1}', "model"),
             (b'{"model":"m","input":5}', "input"),

@@ -10,6 +10,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from aibridge_common.dialect import Dialect
+from aibridge_common.errors import InvalidRequest
 from aibridge_router.canonical.content import (
     Audio,
     Block,
@@ -143,6 +144,7 @@ class TestParameters:
 
         assert body.keys().isdisjoint({"temperature", "top_p"})
         assert losses == ["sampling"]
+        assert written(asked(), target(sampling=False))[1] == []
 
     @pytest.mark.parametrize(
         ("members", "param"),
@@ -260,8 +262,9 @@ class TestFormat:
 
     def test_a_schema_is_asked_for_in_words_where_it_is_not(self) -> None:
         request = asked(output_format=OutputFormat(schema=SCHEMA), system=[Text(text="a")])
-        body, _ = written(request, target(structured="json_only"))
+        body, losses = written(request, target(structured="json_only"))
 
+        assert losses == ["output_format"]
         assert body["text"] == {"format": {"type": "json_object"}}
         assert body["instructions"] == "a"
         assert body["input"][0]["role"] == "developer"
@@ -346,6 +349,17 @@ class TestTools:
                 {"format": {"type": "grammar", "syntax": "lark", "definition": "start: X"}},
                 [],
             ),
+            (
+                Tool(
+                    name="p",
+                    custom=True,
+                    grammar=Raw(
+                        b'{"type":"grammar","grammar":{"syntax":"regex","definition":"a+"}}'
+                    ),
+                ),
+                {"format": {"type": "grammar", "syntax": "regex", "definition": "a+"}},
+                [],
+            ),
             (Tool(name=LONG, schema=SCHEMA), {"name": short_tool_name(LONG, 64)}, []),
             (Tool(name="a.b", schema=SCHEMA), {"name": short_tool_name("a.b", 64)}, []),
             (Tool(name="f", schema=SCHEMA, deferred=True), {"name": "f"}, ["deferred_tools"]),
@@ -360,6 +374,59 @@ class TestTools:
         assert expected == {key: said[key] for key in expected}
         assert "defer_loading" not in said
         assert losses == lost
+
+    @pytest.mark.parametrize(
+        ("schema", "kept"),
+        [
+            (STRICT, True),
+            (Raw(b'{"type":"object","properties":{},"additionalProperties":true}'), False),
+            (
+                Raw(
+                    b'{"type":"object","properties":{"a":{"type":"array","items":{"type":"object"}}},'
+                    b'"required":["a"],"additionalProperties":false}'
+                ),
+                False,
+            ),
+            (
+                Raw(
+                    b'{"type":"object","properties":{"a":true,"b":{"type":"string"}},'
+                    b'"required":["a","b"],"additionalProperties":false}'
+                ),
+                True,
+            ),
+            (
+                Raw(
+                    b'{"type":"object","properties":{"a":{}},"required":7,'
+                    b'"additionalProperties":false}'
+                ),
+                False,
+            ),
+            (
+                Raw(
+                    b'{"type":"object","properties":{"a":7},"required":["a"],'
+                    b'"additionalProperties":false}'
+                ),
+                False,
+            ),
+        ],
+    )
+    def test_strict_stays_where_the_schema_is(self, schema: Raw, kept: bool) -> None:
+        body, losses = written(asked(tools=[Tool(name="f", schema=schema, strict=True)]))
+
+        assert body["tools"][0]["strict"] is kept
+        assert losses == ([] if kept else ["strict"])
+
+    @pytest.mark.parametrize("schema", [b"[]", b'{"anyOf":[{"\xff":1}]}', b'{"\xff":1}', b"{"])
+    def test_a_schema_that_is_none_is_refused(self, schema: bytes) -> None:
+        with pytest.raises(InvalidRequest) as caught:
+            written(asked(tools=[Tool(name="f", schema=Raw(schema), strict=True)]))
+        assert caught.value.param == "tools"
+
+    def test_what_is_no_alternative_is_left_out(self) -> None:
+        schema = Raw(b'{"anyOf":7,"properties":[]}')
+        body, _ = written(asked(tools=[Tool(name="f", schema=schema)]))
+
+        assert body["tools"][0]["parameters"] == {"type": "object", "properties": {}}
 
     def test_what_stands_for_tools_that_are_not_loaded_is_left_out(self) -> None:
         body, losses = written(asked(tools=[TOOL, Tool(name="Placeholder", deferred=True)]))
@@ -619,16 +686,7 @@ class TestConversation:
                     Opaque(
                         dialect=Dialect.ANTHROPIC_MESSAGES,
                         kind="tool_reference",
-                        raw=Raw(b'{"type":"tool_reference","tool_name":"g"}'),
-                    ),
-                ),
-                "Tool loaded: g",
-            ),
-            (
-                result(
-                    "call_1",
-                    Opaque(
-                        dialect=Dialect.ANTHROPIC_MESSAGES, kind="tool_reference", raw=Raw(b"{}")
+                        raw=Raw(b"{}"),
                     ),
                 ),
                 "",

@@ -94,7 +94,7 @@ class TestEverySample:
 
         grammar.check(stream)
 
-    @settings(max_examples=30)
+    @settings(max_examples=30, deadline=None)
     @given(st.data())
     def test_a_cut_stream_has_no_end(self, data: st.DataObject) -> None:
         stream = sample(data.draw(st.sampled_from(["streams/agent.sse", "text.sse"])))

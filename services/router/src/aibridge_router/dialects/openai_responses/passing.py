@@ -16,6 +16,8 @@ _ERROR = re.compile(rb'^event:\s*error|^data:\s*\{\s*"type"\s*:\s*"error"', re.M
 
 
 class _Answer(Struct, frozen=True):
+    id: str = ""
+    created_at: float = 0
     usage: ResponsesUsage | None = None
 
 
@@ -39,12 +41,43 @@ class ResponsesTap(StreamTap):
 
     delta_mark = b'.delta"'
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._answer = _Answer()
+        self._events = 0
+
+    def failed_response(self, kind: str, message: str, model: str) -> bytes:
+        """The event that ends this stream as failed; Codex retries on `server_error`."""
+        response = {
+            "id": self._answer.id,
+            "object": "response",
+            "created_at": int(self._answer.created_at),
+            "status": "failed",
+            "error": {"code": kind, "message": message},
+            "incomplete_details": None,
+            "instructions": None,
+            "metadata": {},
+            "model": model,
+            "output": [],
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+            "usage": None,
+        }
+        event = {
+            "type": "response.failed",
+            "sequence_number": self._events,
+            "response": response,
+        }
+        return b"event: response.failed\ndata: " + msgspec.json.encode(event) + b"\n\n"
+
     def _pass_on(self, frames: bytes) -> bytes:
         if not self.started:
             for payload in payloads(frames):
-                _decode_event(payload)
+                self._answer = _decode_event(payload).response or self._answer
                 self.started = True
                 break
+        self._events += frames.count(b'"sequence_number"')
         if _TERMINAL.search(frames) is not None:
             for payload in payloads(frames):
                 if _TERMINAL.search(payload) is not None:
