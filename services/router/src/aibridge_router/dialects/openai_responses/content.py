@@ -47,20 +47,24 @@ def _block(part: wire.Part) -> hub.Block:
             return _image(part)
         case wire.InputFile():
             return _document(part)
-        case wire.InputAudio(input_audio=sound):
-            if sound.format not in _AUDIO_TYPES:
-                raise InvalidRequest(
-                    f"input_audio: format must be mp3 or wav, not {sound.format!r}",
-                    param="input_audio.format",
-                )
-            media_type = _AUDIO_TYPES[sound.format]
-            return hub.Audio(source=hub.Data(media_type=media_type, base64=sound.data))
+        case _:
+            return _audio(part.input_audio)
 
 
 def _mark(breakpoint_: object) -> hub.CacheMark | None:
     if not isinstance(breakpoint_, wire.Breakpoint):
         return None
     return hub.CacheMark(lifetime="1h" if breakpoint_.ttl else "5m")
+
+
+def _audio(sound: wire.Sound) -> hub.Audio:
+    if sound.format not in _AUDIO_TYPES:
+        raise InvalidRequest(
+            f"input_audio: format must be mp3 or wav, not {sound.format!r}",
+            param="input_audio.format",
+        )
+    media_type = _AUDIO_TYPES[sound.format]
+    return hub.Audio(source=hub.Data(media_type=media_type, base64=sound.data))
 
 
 def _image(part: wire.InputImage) -> hub.Image:
@@ -115,21 +119,20 @@ def part_to_wire(
             if not capabilities.vision:
                 raise CannotSay("this model cannot see images")
             part = _image_to_wire(block)
-        case hub.Document(source=None):
-            title = f"{block.title}\n\n" if block.title else ""
-            part = wire.InputText(text=title + (block.text or ""))
         case hub.Document():
-            if not capabilities.documents:
-                raise CannotSay("this model cannot read documents")
-            part = _document_to_wire(block)
-        case hub.Audio(source=source):
-            if not capabilities.audio or source.media_type not in _AUDIO_FORMATS:
-                raise CannotSay("this model cannot hear audio, or not of this format")
-            sound = wire.Sound(data=source.base64, format=_AUDIO_FORMATS[source.media_type])
-            return wire.InputAudio(input_audio=sound)
+            part = _document_to_wire(block, capabilities)
+        case _:
+            return _audio_to_wire(block.source, capabilities)
     if block.cache is not None:
         losses.drop("cache_control")
     return part
+
+
+def _audio_to_wire(source: hub.Data, capabilities: Capabilities) -> wire.InputAudio:
+    if not capabilities.audio or source.media_type not in _AUDIO_FORMATS:
+        raise CannotSay("this model cannot hear audio, or not of this format")
+    sound = wire.Sound(data=source.base64, format=_AUDIO_FORMATS[source.media_type])
+    return wire.InputAudio(input_audio=sound)
 
 
 def _image_to_wire(block: hub.Image) -> wire.InputImage:
@@ -139,11 +142,18 @@ def _image_to_wire(block: hub.Image) -> wire.InputImage:
             return wire.InputImage(image_url=f"data:{media_type};base64,{data}", detail=detail)
         case hub.Url(url=url):
             return wire.InputImage(image_url=url, detail=detail)
-        case hub.FileId():
-            return wire.InputImage(file_id=_own_file(block.source), detail=detail)
+        case source:
+            return wire.InputImage(file_id=_own_file(source), detail=detail)
 
 
-def _document_to_wire(block: hub.Document) -> wire.InputFile:
+def _document_to_wire(
+    block: hub.Document, capabilities: Capabilities
+) -> wire.InputFile | wire.InputText:
+    if block.source is None:
+        title = f"{block.title}\n\n" if block.title else ""
+        return wire.InputText(text=title + (block.text or ""))
+    if not capabilities.documents:
+        raise CannotSay("this model cannot read documents")
     title = block.title or UNSET
     match block.source:
         case hub.Data(media_type=media_type, base64=data):
@@ -152,10 +162,8 @@ def _document_to_wire(block: hub.Document) -> wire.InputFile:
             return wire.InputFile(file_data=f"data:{media_type};base64,{data}", filename=name)
         case hub.Url(url=url):
             return wire.InputFile(file_url=url, filename=title)
-        case hub.FileId() as source:
+        case source:
             return wire.InputFile(file_id=_own_file(source), filename=title)
-        case None:
-            raise AssertionError("a document without source is text")
 
 
 def _own_file(source: hub.FileId) -> str:

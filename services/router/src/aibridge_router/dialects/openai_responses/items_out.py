@@ -3,8 +3,7 @@
 import re
 from collections import Counter
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from aibridge_common.dialect import Dialect
 from aibridge_router.canonical.content import (
@@ -36,13 +35,6 @@ _SAID = (Text, Image, Document, Audio, Refusal)
 
 _NO_OUTPUT = "[no output]"
 _ERROR = "Error: "
-
-
-class _ToolReference(Struct, frozen=True):
-    tool_name: str
-
-
-_decode_reference = msgspec.json.Decoder(_ToolReference).decode
 
 
 def spoken(system: list[Text]) -> list[Text]:
@@ -125,10 +117,14 @@ class Items:
                 self.items.append(self._call(block))
             case ToolResult():
                 self._add_result(block)
-            case Opaque(dialect=Dialect.OPENAI_RESPONSES, raw=raw):
-                self.items.append(raw)
-            case Opaque():
-                self._losses.drop("extras")
+            case _:
+                self._add_opaque(block)
+
+    def _add_opaque(self, block: Opaque) -> None:
+        if block.dialect is Dialect.OPENAI_RESPONSES:
+            self.items.append(block.raw)
+        else:
+            self._losses.drop("extras")
 
     def _add_thinking(self, block: Thinking) -> None:
         state = block.state
@@ -163,12 +159,10 @@ class Items:
     def _output_of(self, block: ToolResult) -> str | list[wire.Part]:
         parts: list[wire.Part] = []
         for inner in block.blocks:
-            if not isinstance(inner, Opaque):
-                parts.append(part_to_wire(inner, self._profile.capabilities, self._losses))
-            elif (text := _rendered(inner)) is not None:
-                parts.append(wire.InputText(text=text))
-            else:
+            if isinstance(inner, Opaque):
                 self._losses.drop("extras")
+            else:
+                parts.append(part_to_wire(inner, self._profile.capabilities, self._losses))
         if block.is_error:
             parts.insert(0, wire.InputText(text=_ERROR))
         texts = [part.text for part in parts if isinstance(part, wire.InputText)]
@@ -195,12 +189,3 @@ def _output(
     if call.custom:
         return wire.CustomToolCallOutput(call_id=call_id, output=output)
     return wire.FunctionCallOutput(call_id=call_id, output=output)
-
-
-def _rendered(block: Opaque) -> str | None:
-    if block.kind != "tool_reference":
-        return None
-    try:
-        return f"Tool loaded: {_decode_reference(block.raw).tool_name}"
-    except msgspec.DecodeError:
-        return None

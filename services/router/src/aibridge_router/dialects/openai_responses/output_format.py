@@ -50,6 +50,7 @@ def format_to_wire(
         return None, wire.TextConfig(format=_by_schema(wanted, losses), verbosity=verbosity)
     text = wire.TextConfig(format=wire.Format(type="json_object"), verbosity=verbosity)
     if wanted.schema is not None:
+        losses.drop("output_format")
         return _BY_SCHEMA + bytes(wanted.schema).decode(), text
     # The vendor refuses this format where no message speaks of JSON.
     return None if _speaks_of_json(request) else _JSON_ONLY, text

@@ -128,6 +128,8 @@ def request_from_wire(body: bytes) -> Request:
 def _read(body: bytes) -> tuple[_Body, dict[str, Raw]]:
     """The members that are known, and those that are not."""
     try:
+        if not body.isascii():
+            body.decode()  # what stays as it came is not decoded again
         members = wire.decode_members(body)
     except Malformed as error:
         raise invalid(error) from None

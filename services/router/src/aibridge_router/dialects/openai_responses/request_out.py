@@ -13,6 +13,7 @@ from aibridge_router.canonical.losses import CannotSay, Losses
 from aibridge_router.canonical.profile import Profile
 from aibridge_router.canonical.request import Request, Sampling
 from aibridge_router.dialects.openai_responses import wire
+from aibridge_router.dialects.openai_responses.invalid import Malformed, invalid
 from aibridge_router.dialects.openai_responses.items_out import Items, OutItem, spoken
 from aibridge_router.dialects.openai_responses.output_format import format_to_wire
 from aibridge_router.dialects.openai_responses.reasoning import ENCRYPTED, reasoning_to_wire
@@ -48,6 +49,13 @@ class _Out(Struct, frozen=True, kw_only=True):
 
 def request_to_wire(request: Request, profile: Profile, losses: Losses) -> bytes:
     """The request for a model. Raises `CannotSay` naming the field that this target cannot say."""
+    try:
+        return _written(request, profile, losses)
+    except Malformed as error:  # what came as raw JSON is looked at here for the first time
+        raise invalid(error, "tools") from None
+
+
+def _written(request: Request, profile: Profile, losses: Losses) -> bytes:
     extras = request.extras.get(_DIALECT)
     if extras is None:
         _refuse_foreign(request, losses)
@@ -122,7 +130,7 @@ def _sampling(request: Request, profile: Profile, losses: Losses) -> Sampling:
             losses.drop(name)
     if profile.capabilities.sampling:
         return sampling
-    if sampling.temperature is not None or sampling.top_p is not None:
+    if (sampling.temperature, sampling.top_p) != (None, None):
         losses.drop("sampling")
     return Sampling()
 

@@ -24,25 +24,22 @@ def is_strict(schema: Raw) -> bool:
 def _strict(node: Any) -> bool:
     if not isinstance(node, dict):
         return isinstance(node, bool)
-    if "properties" in node or _is_object(node.get("type")):
-        names = node.get("properties")
-        names = names if isinstance(names, dict) else {}
-        required = node.get("required")
-        required = required if isinstance(required, list) else []
+    names = _as(dict, node.get("properties"))
+    if names or _is_object(node.get("type")):
+        required = _as(list, node.get("required"))
         if node.get("additionalProperties") is not False:
             return False
         if not all(name in required for name in names):
             return False
-    children: list[Any] = []
-    for key in _NESTED_MAPS:
-        if isinstance(node.get(key), dict):
-            children.extend(node[key].values())
-    for key in _NESTED_LISTS:
-        if isinstance(node.get(key), list):
-            children.extend(node[key])
+    children = [child for key in _NESTED_MAPS for child in _as(dict, node.get(key)).values()]
+    children += [child for key in _NESTED_LISTS for child in _as(list, node.get(key))]
     if "items" in node:
         children.append(node["items"])
     return all(_strict(child) for child in children)
+
+
+def _as(kind: type[Any], value: Any) -> Any:
+    return value if isinstance(value, kind) else kind()
 
 
 def _is_object(kind: Any) -> bool:

@@ -90,7 +90,7 @@ class Encoder:
                 return self._stop_block() + self._close_message()
             case Ended():
                 return self._end()
-            case Failed():
+            case _:
                 return self._fail(event)
 
     def _start(self, source: str) -> bytes:
@@ -112,7 +112,7 @@ class Encoder:
                 if isinstance(self._block, CallWriter | ThinkingWriter):
                     self._block.state = state
                 return b""
-            case BlockStopped():
+            case _:
                 return self._stop_block()
 
     def _open(self, block: StreamedBlock) -> bytes:

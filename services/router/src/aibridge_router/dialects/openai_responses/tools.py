@@ -102,10 +102,11 @@ def _schema(parameters: object, at: str) -> Raw | None:
 
 
 class _Grammar(Struct, frozen=True, kw_only=True):
-    """How the hub keeps a grammar."""
+    """How the hub keeps a grammar; `grammar` is where another dialect has the two."""
 
     syntax: str | UnsetType = UNSET
     definition: str | UnsetType = UNSET
+    grammar: "_Grammar | UnsetType" = UNSET
 
 
 def _grammar(given: object) -> Raw | None:
@@ -156,14 +157,13 @@ def _function(tool: Tool, defer: bool | UnsetType, losses: Losses) -> wire.Funct
 
 
 def _custom(tool: Tool, defer: bool | UnsetType) -> wire.CustomTool:
-    grammar: wire.Grammar | UnsetType = UNSET
-    if tool.grammar is not None:
-        given = _decode_grammar(tool.grammar)
-        grammar = wire.Grammar(syntax=given.syntax, definition=given.definition)
+    given = _Grammar() if tool.grammar is None else _decode_grammar(tool.grammar)
+    given = given.grammar or given
+    grammar = wire.Grammar(syntax=given.syntax, definition=given.definition)
     return wire.CustomTool(
         name=short_tool_name(tool.name, NAME_CHARACTERS_MAX),
         description=tool.description or UNSET,
-        format=grammar,
+        format=grammar if given.definition else UNSET,
         defer_loading=defer,
     )
 
