@@ -7,10 +7,12 @@ from msgspec import Struct
 from aibridge_common.dialect import Dialect, Surface
 from aibridge_common.usage import Usage
 from aibridge_router.canonical.codec import Codec
+from aibridge_router.canonical.naming import short_tool_name
 from aibridge_router.dialects.anthropic_messages import codec as messages_codec
 from aibridge_router.dialects.anthropic_messages import passing as messages
 from aibridge_router.dialects.gemini_generate import codec as gemini_codec
 from aibridge_router.dialects.gemini_generate import passing as gemini
+from aibridge_router.dialects.gemini_generate.tool_names import tool_name as gemini_tool_name
 from aibridge_router.dialects.openai_chat import codec as chat_codec
 from aibridge_router.dialects.openai_chat import passing as chat
 from aibridge_router.dialects.openai_responses import codec as responses_codec
@@ -23,6 +25,14 @@ SURFACES: dict[Dialect, Surface] = {
     Dialect.ANTHROPIC_MESSAGES: Surface.ANTHROPIC,
     Dialect.GEMINI_GENERATE: Surface.GEMINI,
 }
+TOOL_NAMES: dict[Dialect, Callable[[str], str]] = {
+    Dialect.OPENAI_CHAT: lambda name: short_tool_name(name, 64),
+    Dialect.OPENAI_RESPONSES: lambda name: short_tool_name(name, 64),
+    Dialect.ANTHROPIC_MESSAGES: lambda name: short_tool_name(name, 128),
+    Dialect.GEMINI_GENERATE: gemini_tool_name,
+}
+"""A tool's name as the vendors of a dialect take it."""
+
 CODECS: dict[Dialect, Codec] = {
     Dialect.OPENAI_CHAT: chat_codec.CODEC,
     Dialect.OPENAI_RESPONSES: responses_codec.CODEC,

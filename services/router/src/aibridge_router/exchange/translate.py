@@ -29,17 +29,15 @@ from aibridge_router.canonical.events import (
     UsageSeen,
 )
 from aibridge_router.canonical.losses import CannotSay, Losses
-from aibridge_router.canonical.naming import short_tool_name
 from aibridge_router.canonical.profile import Profile
 from aibridge_router.canonical.request import Request
 from aibridge_router.dialects.body import DEPTH_MAX, nested_too_deep
 from aibridge_router.dialects.peek import Head
-from aibridge_router.dialects.registry import CODECS, SURFACES
+from aibridge_router.dialects.registry import CODECS, SURFACES, TOOL_NAMES
 from aibridge_router.exchange.carriage import CarriedStream
 from aibridge_router.exchange.inline import with_content
 from aibridge_router.exchange.refusals import refusal_to_pass_on
 
-TOOL_NAME_LIMITS = (64, 128)
 _BYTES_PER_TOKEN = 4
 _NUMBER = re.compile(r"\d[\d,]{2,}")
 _ERRORS: dict[str, type[AIBridgeError]] = {
@@ -179,7 +177,7 @@ def translate(
         provider=profile.provider,
         dropped=losses.names,
         show_usage=request.usage_asked,
-        tool_names=_shortened(request),
+        tool_names=_renamed(request, upstream),
         custom_tools=frozenset(tool.name for tool in request.tools if tool.custom),
         context_tokens=profile.context_tokens,
     )
@@ -195,11 +193,7 @@ def _read(client: Dialect, body: bytes, head: Head) -> Request:
     return request
 
 
-def _shortened(request: Request) -> dict[str, str]:
-    names = [tool.name for tool in request.tools]
-    return {
-        short: name
-        for name in names
-        for limit in TOOL_NAME_LIMITS
-        if (short := short_tool_name(name, limit)) != name
-    }
+def _renamed(request: Request, upstream: Dialect) -> dict[str, str]:
+    """From the names the vendor sees to the client's own, where they differ."""
+    as_sent = TOOL_NAMES[upstream]
+    return {sent: tool.name for tool in request.tools if (sent := as_sent(tool.name)) != tool.name}

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from aibridge_common.errors import InvalidRequest
 from aibridge_router.canonical.content import (
     Audio,
@@ -175,7 +177,7 @@ def _assistant_to_wire(
     if refused:
         message["refusal"] = "".join(block.text for block in refused)
     if calls:
-        message["tool_calls"] = [call_to_wire(call) for call in calls]
+        message["tool_calls"] = [call_to_wire(_under_a_short_name(call)) for call in calls]
         if any(call.cache is not None for call in calls):
             losses.drop("cache_control")
     return message, {call.id: call for call in calls}
@@ -183,7 +185,7 @@ def _assistant_to_wire(
 
 def call_to_wire(call: ToolCall, *, arguments: str | None = None) -> Wire:
     """A tool call, whole or, with `arguments` empty, as a stream begins it."""
-    name = short_tool_name(call.name, TOOL_NAME_CHARACTERS_MAX)
+    name = call.name
     identifier = fitting_id(call.id, _CALL_ID)
     if call.custom:
         custom: Wire = {"name": name, "input": call.arguments if arguments is None else arguments}
@@ -191,6 +193,11 @@ def call_to_wire(call: ToolCall, *, arguments: str | None = None) -> Wire:
     text = (call.arguments or "{}") if arguments is None else arguments
     function: Wire = {"name": name, "arguments": text}
     return {"id": identifier, "type": "function", "function": function}
+
+
+def _under_a_short_name(call: ToolCall) -> ToolCall:
+    name = short_tool_name(call.name, TOOL_NAME_CHARACTERS_MAX)
+    return call if name == call.name else structs.replace(call, name=name)
 
 
 def _user_to_wire(
