@@ -120,6 +120,8 @@ ORDERS: list[tuple[str, list[Turn], list[str]]] = [
     ),
 ]
 
+FOREIGN = Opaque(dialect=Dialect.OPENAI_CHAT, kind="x", raw=Raw(b"{}"))
+
 IN_PLACE: list[tuple[str, list[Turn], list[str]]] = [
     (
         "instructions follow the user",
@@ -157,10 +159,13 @@ def test_messages_of_a_model_that_takes_instructions_in_place(
 
 
 def test_a_user_that_says_nothing_sayable_makes_instructions_a_reminder() -> None:
-    foreign = Opaque(dialect=Dialect.OPENAI_CHAT, kind="x", raw=Raw(b"{}"))
-    turns = [user("A"), assistant("B"), user(foreign), system("Now.")]
+    turns = [user("A"), assistant("B"), user(FOREIGN), system("Now.")]
 
     assert ["u: A", "a: B", f"u: {REMINDER}"] == messages(*turns, system_mid=True)
+
+
+def test_instructions_that_are_no_text_are_left_out() -> None:
+    assert messages(user("A"), system(FOREIGN)) == ["u: A"]
 
 
 def test_orphans_are_named() -> None:

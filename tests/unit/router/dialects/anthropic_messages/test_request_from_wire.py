@@ -435,6 +435,16 @@ def test_a_marker_on_the_request_stands_for_one_on_its_last_block() -> None:
     assert [Text(text="Hi", cache=CacheMark(lifetime="1h"))] == turns[0].blocks
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["", [{"type": "novel"}], [{"type": "text", "text": "Hi", "cache_control": HOUR}]],
+)
+def test_unless_there_is_none_or_it_has_its_own(content: Any) -> None:
+    messages = [{"role": "user", "content": content}]
+
+    assert read(messages=messages) == read(messages=messages, cache_control={"type": "ephemeral"})
+
+
 def test_the_state_of_a_call_comes_back_to_it() -> None:
     state = State(provider="google", data="sig")
     blocks = read_blocks(

@@ -78,7 +78,12 @@ def test_a_forced_tool_rules_thinking_out() -> None:
 
 @pytest.mark.parametrize(
     ("schema", "capabilities"),
-    [(STRICT, {"structured": "json_only"}), (LIST, {}), (LOOSE, {"tools": False})],
+    [
+        (STRICT, {"structured": "json_only"}),
+        (LIST, {}),
+        (True, {}),
+        (LOOSE, {"tools": False}),
+    ],
 )
 def test_words_are_the_last_resort(schema: Any, capabilities: dict[str, Any]) -> None:
     body = written(asked(**wants(schema)), profile(**capabilities))

@@ -185,6 +185,7 @@ class TestStrict:
                 },
                 True,
             ),
+            ({"anyOf": [True, {"type": "string"}]}, True),
             ([], False),
         ],
     )

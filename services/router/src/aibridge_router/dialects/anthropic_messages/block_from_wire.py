@@ -85,16 +85,13 @@ class BlockReader:
             except msgspec.DecodeError as error:
                 blocks.append(_opaque(raw, f"{place}.{index}", error))
                 continue
-            if type(block) is TextBlock:
-                self._note_citations(block)
-                if block.text:
-                    blocks.append(Text(text=block.text, cache=mark_from_wire(block.cache_control)))
-            elif type(block) is ThinkingBlock and (
-                of_call := call_state_from_wire(block.signature)
-            ):
+            of_call = (
+                call_state_from_wire(block.signature) if type(block) is ThinkingBlock else None
+            )
+            if of_call is not None:
                 states[of_call[0]] = of_call[1]
             else:
-                blocks += self._others(block, f"{place}.{index}")
+                blocks += self._blocks(block, f"{place}.{index}")
         return _with_states(blocks, states) if states else blocks
 
     def _result(self, block: ToolResultBlock, place: str) -> ToolResult:
@@ -110,8 +107,12 @@ class BlockReader:
             cache=mark_from_wire(block.cache_control),
         )
 
-    def _others(self, block: KnownBlock, place: str) -> list[Block]:
+    def _blocks(self, block: KnownBlock, place: str) -> list[Block]:
         match block:
+            case TextBlock():
+                self._note_citations(block)
+                mark = mark_from_wire(block.cache_control)
+                return [Text(text=block.text, cache=mark)] if block.text else []
             case ToolUseBlock():
                 return [_call(block, place)]
             case ToolResultBlock():
@@ -132,10 +133,8 @@ class BlockReader:
                 found = "\n\n".join(part.text for part in block.content)
                 text = f"{block.title}\n{block.source}\n\n{found}"
                 return [Text(text=text, cache=mark_from_wire(block.cache_control))]
-            case ToolReferenceBlock():
+            case _:
                 return [Text(text=f"Tool loaded: {block.tool_name}")]
-            case TextBlock():
-                return [Text(text=block.text)]
 
     def _document(self, block: DocumentBlock, place: str) -> list[Block]:
         if block.citations is not None and block.citations.enabled:
@@ -148,7 +147,7 @@ class BlockReader:
             case ContentSource(content=content):
                 parts = self.read(content, f"{place}.source.content")
                 text = "\n\n".join(part.text for part in parts if isinstance(part, Text))
-                blocks += [part for part in parts if not isinstance(part, Text)]
+                blocks += [part for part in parts if isinstance(part, Image | Opaque)]
                 blocks.append(Document(text=text, title=block.title, cache=mark))
             case source:
                 blocks.append(Document(source=_source(source), title=block.title, cache=mark))
@@ -173,7 +172,7 @@ def _source(source: Base64Source | UrlSource | FileSource) -> Data | Url | FileI
             return Data(media_type=source.media_type, base64=source.data)
         case UrlSource():
             return Url(url=source.url)
-        case FileSource():
+        case _:
             return FileId(dialect=Dialect.ANTHROPIC_MESSAGES, id=source.file_id)
 
 

@@ -9,11 +9,9 @@ from msgspec import Raw
 
 from aibridge_common.dialect import Dialect
 from aibridge_router.canonical.content import (
-    Audio,
     Block,
     Data,
     Document,
-    FileId,
     Image,
     Opaque,
     Refusal,
@@ -81,7 +79,7 @@ class BlockWriter:
                 return self._thinking(block)
             case Refusal():
                 return TextBlock(text=block.text) if block.text.strip() else None
-            case Audio():
+            case _:
                 raise _cannot_say(turn, "audio is not supported on this model")
 
     def said_by_model(self, block: Block, turn: int) -> BlockWritten | None:
@@ -108,7 +106,7 @@ class BlockWriter:
                 return self._image(block, turn)
             case Document():
                 return self._document(block, turn)
-            case Opaque():
+            case _:
                 if block.dialect is Dialect.ANTHROPIC_MESSAGES:
                     return block.raw
                 self._losses.drop("extras")
@@ -211,7 +209,7 @@ def _source(source: Source, turn: int) -> Base64Source | UrlSource | FileSource:
             if not source.url.startswith(_FETCHED):
                 raise _cannot_say(turn, "only http(s) URLs can be fetched")
             return UrlSource(url=source.url)
-        case FileId():
+        case _:
             if source.dialect is not Dialect.ANTHROPIC_MESSAGES:
                 raise _cannot_say(turn, "the file lives at another provider")
             return FileSource(file_id=source.id)

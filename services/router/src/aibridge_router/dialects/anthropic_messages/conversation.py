@@ -94,7 +94,7 @@ def _runs(turns: list[Turn], *, in_place: bool) -> list[_Run]:
 
 def _reminder(block: Block) -> Block:
     """Instructions as a user's text, in the tags that Claude's models know for them."""
-    if not isinstance(block, Text) or not block.text.strip():
+    if not isinstance(block, Text):
         return block
     text = f"<system-reminder>\n{block.text}\n</system-reminder>"
     return structs.replace(block, text=text)

@@ -35,6 +35,8 @@ from aibridge_router.sse import FrameTooLong
 
 _encode = msgspec.json.encode
 
+_Rarer = Started | BlockStarted | BlockStopped | StateSeen | UsageSeen | Stopped | Ended | Failed
+
 HELD_CHARACTERS_MAX = 8 << 20
 """What may wait for an earlier block to end."""
 
@@ -95,7 +97,7 @@ class MessagesEncoder:
             return self._delta(event.index, event.text)
         return self._feed_rarer(event)
 
-    def _feed_rarer(self, event: Event) -> bytes:
+    def _feed_rarer(self, event: _Rarer) -> bytes:
         match event:
             case BlockStarted():
                 return self._head("") + self._start(event)
@@ -107,15 +109,14 @@ class MessagesEncoder:
                 return self._head(event.id)
             case UsageSeen():
                 self._usage = event.usage
+                return b""
             case Stopped():
                 self._stop = event.stop
+                return b""
             case Ended():
                 return self._end()
-            case Failed():
-                return self._fail(event)
             case _:
-                pass
-        return b""
+                return self._fail(event)
 
     def _head(self, source_id: str) -> bytes:
         if self._started:

@@ -168,11 +168,9 @@ def _user(user_id: str | None) -> tuple[str | None, str | None]:
 
 def _mark_last(turns: list[Turn], mark: CacheMark | None) -> None:
     """A marker on the whole request stands for one on its last block."""
-    for index in reversed(range(len(turns))):
-        blocks = turns[index].blocks
-        if blocks:
-            blocks[-1] = _marked(blocks[-1], mark)
-            return
+    said = next((turn.blocks for turn in reversed(turns) if turn.blocks), None)
+    if said is not None:
+        said[-1] = _marked(said[-1], mark)
 
 
 def _marked(block: Block, mark: CacheMark | None) -> Block:

@@ -115,7 +115,7 @@ def _listed(value: object) -> list[Any]:
 
 def _fits(schema: object) -> bool:
     if not isinstance(schema, dict):
-        return True
+        return True  # `true` and `false` are schemas too
     members = cast("dict[str, Any]", schema)
     if not _BEYOND_STRICT.isdisjoint(members) or members.get("minItems", 0) not in (0, 1):
         return False
