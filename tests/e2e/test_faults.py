@@ -102,7 +102,7 @@ class TestAStreamThatIsCut:
         ]
 
         kinds = [event["type"] for event in events]
-        assert ("response.failed", 1) == (kinds[-1], kinds.count("response.created"))
+        assert (kinds[-1], kinds.count("response.created")) == ("response.failed", 1)
         assert list(range(len(events))) == [event["sequence_number"] for event in events]
         assert events[0]["response"]["id"] == events[-1]["response"]["id"]
 
