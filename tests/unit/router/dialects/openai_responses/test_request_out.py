@@ -131,6 +131,7 @@ class TestParameters:
             ({"sampling": Sampling(frequency_penalty=1.0)}, ["penalties"]),
             ({"stop": ["x"]}, ["stop"]),
             ({"drops": ["logit_bias", "citations"]}, ["logit_bias", "citations"]),
+            ({"extras": {Dialect.OPENAI_CHAT: {"x": Raw(b"1")}}}, ["extras"]),
             ({"system": [Text(text="a", cache=CacheMark())]}, ["cache_control"]),
             ({"tools": [Tool(name="f", schema=SCHEMA, cache=CacheMark())]}, ["cache_control"]),
         ],

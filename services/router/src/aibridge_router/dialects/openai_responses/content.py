@@ -37,8 +37,8 @@ def blocks_from_wire(content: str | list[wire.Part]) -> list[hub.Block]:
 
 def _block(part: wire.Part) -> hub.Block:
     match part:
-        case wire.InputText(text=text):
-            return hub.Text(text=text, cache=_mark(part.prompt_cache_breakpoint))
+        case wire.InputText(text=text, prompt_cache_breakpoint=breakpoint_):
+            return hub.Text(text=text, cache=_mark(breakpoint_) if breakpoint_ else None)
         case wire.PlainText(text=text) | wire.OutputText(text=text):
             return hub.Text(text=text)
         case wire.RefusalText(refusal=text):

@@ -33,6 +33,9 @@ _ROLES: dict[str, _Role] = {
     "developer": "system",
 }
 
+_OUTPUTS = (Text, Image, Document)
+"""What a tool's output may hold."""
+
 _STORED = frozenset(
     {"item_reference", "compaction", "compaction_trigger", "mcp_approval_response", "program"}
 )
@@ -171,7 +174,7 @@ def _result(item: wire.FunctionCallOutput | wire.CustomToolCallOutput) -> ToolRe
         error.param = f"output.{error.param}"
         raise
     said: list[Text | Image | Document | Opaque] = [
-        block for block in blocks if isinstance(block, Text | Image | Document)
+        block for block in blocks if isinstance(block, _OUTPUTS)
     ]
     if len(said) < len(blocks):
         raise InvalidRequest("output: text, images and files are expected here", param="output")

@@ -106,6 +106,8 @@ def _refuse_foreign(request: Request, losses: Losses) -> None:
         raise CannotSay(f"{name} is not supported on this model", param=name)
     for drop in request.drops:
         losses.drop(drop)
+    if any(request.extras.values()):
+        losses.drop("extras")
 
 
 def _given(value: Any) -> Any:
