@@ -9,6 +9,7 @@ DEMO_LOCK := requirements-demo.lock
 DEMO_STAMP := .venv/.demo-synced
 OLD_LOCK := tests/e2e/old-sdks.lock
 OLD_STAMP := .venv-old-sdks/.synced
+CLIENTS_STAMP := .clients/.installed
 BIN := .venv/bin
 ARGS ?=
 ENGINE ?= $(shell command -v docker || command -v podman)
@@ -16,7 +17,7 @@ IMAGES := $(wildcard services/*/Dockerfile libs/*/Dockerfile)
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test lint format types imports check docs lock fuzz bench image k8s-check clean
+.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench image k8s-check clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +48,16 @@ $(DEMO_STAMP): $(DEMO_LOCK) $(STAMP) | $(UV)
 	@$(UV) pip install -q --no-deps --require-hashes -r $(DEMO_LOCK)
 	@touch $@
 
+# Install scripts of packages do not run; the one that is needed puts Claude Code's own program in its place.
+$(CLIENTS_STAMP): tests/clients/package.json tests/clients/package-lock.json
+	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || \
+	  { echo "clients needs Node.js >= 20 with npm on the PATH (Debian: apt-get install nodejs npm)"; exit 1; }
+	@echo "installing Claude Code, Codex and the Gemini CLI into .clients (1 GB)"
+	@mkdir -p .clients && cp $^ .clients/
+	@npm ci --prefix .clients --ignore-scripts --no-audit --no-fund --loglevel=error
+	@node .clients/node_modules/@anthropic-ai/claude-code/install.cjs
+	@touch $@
+
 install: $(STAMP) ## Create .venv from the lock.
 
 dev: $(STAMP) ## Run the whole product here: PostgreSQL, NATS, the four services, stand-in vendors.
@@ -57,6 +68,9 @@ demo: $(DEMO_STAMP) ## The same, and a tiny real language model as one more vend
 
 test: $(STAMP) $(OLD_STAMP) ## Run the tests (ARGS="-k name" narrows them).
 	@$(BIN)/python -m pytest $(ARGS)
+
+clients: $(STAMP) $(CLIENTS_STAMP) ## Drive the real Claude Code, Codex and Gemini CLI (needs npm; ARGS as for test).
+	@AIBRIDGE_CLIENTS_DIR=$(CURDIR)/.clients $(BIN)/python -m pytest -n 0 tests/clients/drive_*.py $(ARGS)
 
 lint: $(STAMP) ## Check style.
 	@$(BIN)/ruff check .
@@ -104,4 +118,4 @@ k8s-check: $(STAMP) ## Check manifests, compose file and Dockerfiles without a c
 	@$(BIN)/python -m deploy.check
 
 clean: ## Remove the environment and the development data.
-	@rm -rf .venv .venv-old-sdks .tools .aibridge .bench
+	@rm -rf .venv .venv-old-sdks .tools .aibridge .bench .clients
