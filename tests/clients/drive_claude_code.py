@@ -233,6 +233,20 @@ def test_the_key_as_a_token(place: Place, outside: Outside, evidence: Evidence) 
     evidence.check(MODELS[0], turns=1)
 
 
+def test_what_a_vendor_refuses_it_leaves_out(claude_code: ClaudeCode, evidence: Evidence) -> None:
+    """It reads the vendor's own words, so these must reach it unchanged."""
+    words = "context_management: Extra inputs are not permitted"
+    refusal = {"type": "error", "error": {"type": "invalid_request_error", "message": words}}
+    said = directive(status=400, times=1, body=refusal) + directive(text="Without it, then.")
+
+    ran = claude_code.ask(said, MODELS[0])
+
+    assert answer(ran) == "Without it, then."
+    first, second = evidence.bodies()
+    assert '"context_management"' in first
+    assert '"context_management"' not in second
+
+
 def test_a_search_of_the_web_stays_with_the_vendor_that_has_one(
     claude_code: ClaudeCode, evidence: Evidence
 ) -> None:

@@ -3,10 +3,7 @@
 import os
 from pathlib import Path
 
-import msgspec
-
 VARIABLE = "AIBRIDGE_CLIENTS_DIR"
-PINNED = Path(__file__).with_name("package.json")
 
 
 def folder() -> Path | None:
@@ -20,9 +17,3 @@ def program(name: str) -> Path:
     where = folder()
     assert where is not None
     return where / "node_modules" / ".bin" / name
-
-
-def version(package: str) -> str:
-    """The version that is pinned."""
-    pinned: dict[str, dict[str, str]] = msgspec.json.decode(PINNED.read_bytes())
-    return pinned["dependencies"][package]
