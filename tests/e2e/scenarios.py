@@ -230,7 +230,7 @@ class Responses:
 
         assert "See this" in self._create(model, [{"role": "user", "content": parts}]).output_text
 
-    def thinking(self, model: str) -> None:
+    def thinking(self, model: str, then: str | None = None) -> None:
         first = self._create(
             model,
             [{"role": "user", "content": ask(thinking=True)}],
@@ -244,7 +244,7 @@ class Responses:
             {"role": "user", "content": "Go on then"},
         ]
 
-        assert "Go on then" in self._create(model, history, store=False).output_text
+        assert "Go on then" in self._create(then or model, history, store=False).output_text
 
     def structured(self, model: str) -> None:
         wanted = {"type": "json_schema", "name": "forecast", "strict": True, "schema": SCHEMA}
@@ -354,7 +354,7 @@ class Messages:
 
         assert "See this" in self._said(self._create(model, parts))
 
-    def thinking(self, model: str) -> None:
+    def thinking(self, model: str, then: str | None = None) -> None:
         asked = {"role": "user", "content": ask(thinking=True)}
         first = self._stream(
             model,
@@ -371,7 +371,7 @@ class Messages:
             {"role": "user", "content": "Go on then"},
         ]
 
-        assert "Go on then" in self._said(self._create(model, None, messages=history))
+        assert "Go on then" in self._said(self._create(then or model, None, messages=history))
 
     def structured(self, model: str) -> None:
         answer = self._create(
@@ -474,7 +474,7 @@ class Gemini:
 
         assert "See this" in self._create(model, [self._user(self._text("See this"), part)]).text
 
-    def thinking(self, model: str) -> None:
+    def thinking(self, model: str, then: str | None = None) -> None:
         wanted: dict[str, Any] = {"include_thoughts": True}
         if "3.5" in model:
             wanted["thinking_level"] = "HIGH"
@@ -484,7 +484,7 @@ class Gemini:
         first = self._create(model, [asked], thinking_config=wanted)
         history = [asked, first.candidates[0].content, self._user(self._text("Go on then"))]
 
-        assert "Go on then" in self._create(model, history).text
+        assert "Go on then" in self._create(then or model, history).text
 
     def structured(self, model: str) -> None:
         answer = self._create(

@@ -21,6 +21,27 @@ def test_a_scenario(sdk: str, scenario: str, model: str, outside: Outside) -> No
     run(sdk, scenario, model, outside.base_url, outside.key)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("sdk", "first", "then"),
+    [
+        ("anthropic", "gpt-5.5", "claude-sonnet-5-5"),
+        ("anthropic", "gemini-3.5-flash", "claude-sonnet-5-5"),
+        ("anthropic", "claude-sonnet-5-5", "gpt-5.5"),
+        ("openai responses", "claude-sonnet-5-5", "gpt-5.5"),
+        ("openai responses", "gpt-5.5", "gemini-3.5-flash"),
+        ("google", "claude-sonnet-5-5", "gemini-3.5-flash"),
+        ("google", "gemini-3.5-flash", "gpt-5.5"),
+    ],
+)
+def test_a_conversation_moves_between_vendors(
+    sdk: str, first: str, then: str, outside: Outside
+) -> None:
+    """What one vendor thought is given back while another answers; strict vendors refuse foreign state."""
+    SDKS[sdk](outside.base_url, outside.key).thinking(first, then)
+
+
 def test_the_older_sdks(outside: Outside) -> None:
     """The same scenarios under one major older, in an environment of its own (`make test` installs it)."""
     python = Path(__file__).parents[2] / ".venv-old-sdks" / "bin" / "python"

@@ -34,6 +34,36 @@ def refused(kind: type[AIBridgeError], path: str, body: bytes) -> AIBridgeError:
     return refusal.value
 
 
+class TestForeignState:
+    """A client gives back what another vendor thought; its own vendor would refuse that."""
+
+    def test_is_left_out_by_the_hub(self) -> None:
+        thought = {"type": "thinking", "thinking": "Hm", "signature": "aib1.openai.eA"}
+        body = {
+            "model": "claude-a",
+            "max_tokens": 10,
+            "messages": [
+                {"role": "user", "content": "hi"},
+                {"role": "assistant", "content": [thought, {"type": "text", "text": "hello"}]},
+                {"role": "user", "content": "go on"},
+            ],
+        }
+        planned = plan("/v1/messages", json.dumps(body).encode())
+
+        assert b"aib1." not in planned.body
+        assert b"hello" in planned.body
+        assert planned.carriage.dropped == ("thinking",)
+        assert planned.path == "/v1/messages"
+
+    def test_of_the_vendors_own_passes_as_bytes(self) -> None:
+        thought = {"type": "thinking", "thinking": "Hm", "signature": "c2ln"}
+        body = json.dumps(
+            {"model": "claude-a", "messages": [{"role": "assistant", "content": [thought]}]}
+        ).encode()
+
+        assert plan("/v1/messages", body).body == body
+
+
 class TestSameDialect:
     @pytest.mark.parametrize(
         ("path", "model", "sent_to"),

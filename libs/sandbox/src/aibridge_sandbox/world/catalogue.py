@@ -130,6 +130,7 @@ BUILT_IN: tuple[Model, ...] = (
     _gemini("gemini-3.5-flash", "level"),
     _gemini("gemini-3.5-flash-lite", "level"),
     _gemini("gemini-3.5-pro", "level"),
+    _gemini("gemini-3.8-flash", "level"),
 )
 
 

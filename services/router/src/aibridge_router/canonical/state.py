@@ -7,9 +7,16 @@ as `aib1.<provider>.<base64>`. It is unpacked for that provider and left out for
 import base64
 import binascii
 
+from aibridge_common.dialect import Dialect
 from aibridge_router.canonical.content import State
 
 _PREFIX = "aib1."
+MARKS: dict[Dialect, bytes] = {
+    Dialect.ANTHROPIC_MESSAGES: _PREFIX.encode(),
+    Dialect.OPENAI_RESPONSES: _PREFIX.encode(),
+    Dialect.GEMINI_GENERATE: base64.b64encode(b"aib1")[:5],
+}
+"""What stands in every body that carries packed state; Gemini's slot takes base64 only. Chat has no slot."""
 
 
 def pack(state: State) -> str:

@@ -9,6 +9,7 @@ from aibridge_common.dialect import Dialect, Endpoint, Operation
 from aibridge_common.errors import InvalidRequest, NotFound
 from aibridge_router.canonical.content import Data
 from aibridge_router.canonical.profile import Profile
+from aibridge_router.canonical.state import MARKS
 from aibridge_router.catalog.registry import Registry, Target
 from aibridge_router.dialects.peek import Head, peek, peek_gemini
 from aibridge_router.dialects.splice import ask_for_usage, rename_model
@@ -62,7 +63,7 @@ def plan_exchange(
     target = registry.target(head.model)
     upstream = target.dialect_for(dialect)
     carriage: Carriage
-    if upstream is dialect:
+    if upstream is dialect and not _carries_foreign_state(dialect, body):
         body = _spliced(body, dialect, head, target)
         carriage = Passthrough(
             dialect=dialect,
@@ -82,6 +83,15 @@ def plan_exchange(
         bearer=_is_compatibility(target, upstream),
         carriage=carriage,
     )
+
+
+def _carries_foreign_state(dialect: Dialect, body: bytes) -> bool:
+    """Whether a client gives back state of a vendor it was converted from; its own vendor would refuse the request.
+
+    Such a body goes through the hub, which leaves that state out.
+    """
+    mark = MARKS.get(dialect)
+    return mark is not None and mark in body
 
 
 def _profile(target: Target) -> Profile:

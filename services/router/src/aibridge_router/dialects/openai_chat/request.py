@@ -51,7 +51,7 @@ def request_from_wire(body: bytes) -> Request:
     try:
         chat = _decode(body)
         members = _decode_members(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid_body(error) from None
     if not chat.messages:
         raise InvalidRequest("messages: at least one is needed", param="messages")

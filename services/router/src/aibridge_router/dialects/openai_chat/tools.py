@@ -42,7 +42,7 @@ def tool_from_wire(tool: ToolWire, place: str) -> Tool:
         return Tool(
             name=name,
             description=source.description,
-            grammar=present(source.format),
+            grammar=present(source.format.grammar) if source.format is not None else None,
             custom=True,
             cache=mark,
         )
@@ -96,7 +96,7 @@ def _tool_to_wire(tool: Tool, losses: Losses) -> Wire:
         inner["description"] = tool.description
     if tool.custom:
         if tool.grammar is not None:
-            inner["format"] = tool.grammar
+            inner["format"] = {"type": "grammar", "grammar": tool.grammar}
         return {"type": "custom", "custom": inner}
     inner["parameters"] = tool.schema if tool.schema is not None else _NO_ARGUMENTS
     if tool.strict is not None:

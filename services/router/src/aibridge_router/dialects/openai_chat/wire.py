@@ -96,12 +96,19 @@ class FunctionTool(Struct, frozen=True):
     strict: bool | None = None
 
 
+class Grammar(Struct, frozen=True):
+    """`format` of a custom tool; only the kind `grammar` has one."""
+
+    type: str = "text"
+    grammar: Raw = Raw()
+
+
 class CustomTool(Struct, frozen=True):
     """`custom` of a tool."""
 
     name: str
     description: str | None = None
-    format: Raw = Raw()
+    format: Grammar | None = None
 
 
 class ToolWire(Struct, frozen=True):
@@ -114,7 +121,7 @@ class ToolWire(Struct, frozen=True):
     description: str | None = None
     parameters: Raw = Raw()
     strict: bool | None = None
-    format: Raw = Raw()
+    format: Grammar | None = None
     cache_control: CacheControl | None = None
 
 
