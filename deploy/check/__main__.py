@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import kubernetes_validate
@@ -78,7 +78,7 @@ def _file_problems(complete: list[Document]) -> Iterator[str]:
             yield f"{path.relative_to(ROOT)}: {problem}"
 
 
-def _build_problems(name: str, documents: list[Document]) -> Iterator[str]:
+def _build_problems(name: str, documents: Sequence[Document]) -> Iterator[str]:
     yield from _schema_problems(documents)
     yield from manifest_problems(documents)
     yield from variable_problems(manifest_variables(documents), complete=name == COMPLETE)
@@ -86,7 +86,7 @@ def _build_problems(name: str, documents: list[Document]) -> Iterator[str]:
         yield "a Secret is in git"
 
 
-def _schema_problems(documents: list[Document]) -> Iterator[str]:
+def _schema_problems(documents: Sequence[Document]) -> Iterator[str]:
     version = kubernetes_validate.latest_version()
     for document in documents:
         try:

@@ -1,6 +1,6 @@
 """Rules for built manifests. A rule is a function that yields what it finds wrong."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from deploy.check import GRACE_S, SERVICES, Document
 from deploy.check.images import image_problems
@@ -15,7 +15,7 @@ _LOCKED_DOWN = {
 }
 
 
-def manifest_problems(documents: list[Document]) -> Iterator[str]:
+def manifest_problems(documents: Sequence[Document]) -> Iterator[str]:
     """Every breach of a rule in one built overlay."""
     for workload in workloads(documents):
         name = workload["metadata"]["name"]
@@ -102,7 +102,7 @@ def _drain_problems(workload: Document) -> Iterator[str]:
         yield "a rollout may take a pod away before its successor is ready"
 
 
-def _missing_references(documents: list[Document]) -> Iterator[str]:
+def _missing_references(documents: Sequence[Document]) -> Iterator[str]:
     have = {(document["kind"], document["metadata"]["name"]) for document in documents}
     have |= {("Secret", name) for name in EXTERNAL_SECRETS}
     for workload in workloads(documents):
@@ -128,7 +128,7 @@ def _references(workload: Document) -> set[tuple[str, str]]:
     return used
 
 
-def _missing_budgets(documents: list[Document]) -> Iterator[str]:
+def _missing_budgets(documents: Sequence[Document]) -> Iterator[str]:
     budgets = [
         document["spec"]["selector"]["matchLabels"]
         for document in documents
@@ -140,7 +140,7 @@ def _missing_budgets(documents: list[Document]) -> Iterator[str]:
             yield f"{workload['metadata']['name']}: has no PodDisruptionBudget"
 
 
-def _empty_selectors(documents: list[Document]) -> Iterator[str]:
+def _empty_selectors(documents: Sequence[Document]) -> Iterator[str]:
     """A selector with a misspelt label is valid and means nothing; in a NetworkPolicy that is a hole."""
     labels = [_labels(workload) for workload in workloads(documents)]
     for document in documents:

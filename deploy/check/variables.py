@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -35,7 +35,7 @@ def variable_problems(given: Variables, *, complete: bool) -> Iterator[str]:
             yield f"{service}: {name} is required and not set"
 
 
-def manifest_variables(documents: list[Document]) -> Variables:
+def manifest_variables(documents: Sequence[Document]) -> Variables:
     """What the pods of each service find in their environment, as far as the documents say it."""
     sources = {
         (document["kind"], document["metadata"]["name"]): set(document.get("data", {}))
