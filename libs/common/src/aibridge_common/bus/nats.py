@@ -137,7 +137,7 @@ class Bus:
         """Tell whoever listens now; nothing is kept. Raises `BusUnavailable`."""
         try:
             await self._client.publish(subject, data)
-            await self._client.flush(timeout=2)
+            await self._confirm(timeout_s=2)
         except (nats.errors.Error, TimeoutError) as error:
             raise BusUnavailable(str(error)) from error
 
@@ -148,7 +148,13 @@ class Bus:
             await handler(msg.data)
 
         await self._client.subscribe(subject, cb=on_message)
-        await self._client.flush(timeout=5)
+        await self._confirm(timeout_s=5)
+
+    async def _confirm(self, timeout_s: int) -> None:
+        # A flush writes its PING past the commands that wait in the client's buffer, so its PONG may come before the
+        # server has seen them. By then they are on the wire, in front of a second PING.
+        await self._client.flush(timeout=timeout_s)
+        await self._client.flush(timeout=timeout_s)
 
     async def ensure_stream(self, spec: StreamSpec) -> None:
         """Create or update a durable stream."""
