@@ -16,8 +16,8 @@ from aibridge_router.canonical.events import (
     TextDelta,
     UsageSeen,
 )
-from aibridge_router.canonical.response import Stop
-from aibridge_router.dialects.openai_chat.response import STOPS
+from aibridge_router.dialects.openai_chat.errors import failure
+from aibridge_router.dialects.openai_chat.response import stop_from_wire
 from aibridge_router.dialects.openai_chat.wire import Chunk, ChunkChoice, ToolCallWire
 from aibridge_router.sse import FrameSplitter, payloads
 
@@ -34,29 +34,33 @@ class ChatDecoder:
         self._blocks = 0
         self._text: tuple[type[StreamedBlock], int] | None = None
         self._calls: dict[int, int] = {}
-        self._custom: set[int] = set()
         self._refused = False
+        self._stopped = False
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that are complete now. Raises `FrameTooLong` or `msgspec.DecodeError`."""
         events: list[Event] = []
         for payload in payloads(self._frames.feed(data)):
             if payload.strip() == _DONE:
-                events.append(Ended())
-            else:
-                self._read(_decode(payload), events)
+                self._end(events)
+                continue
+            try:
+                chunk = _decode(payload)
+            except UnicodeDecodeError as error:
+                raise msgspec.DecodeError(str(error)) from None
+            self._read(chunk, events)
         return events
 
     def _read(self, chunk: Chunk, events: list[Event]) -> None:
         if chunk.error is not None:
-            kind = str(chunk.error.code or chunk.error.type or "server_error")
-            events.append(Failed(kind=kind, message=chunk.error.message or "the vendor failed"))
+            said = failure(chunk.error)
+            events.append(Failed(kind=said.code, message=said.message))
             return
         if not self._started:
             self._started = True
             events.append(Started(id=chunk.id, model=chunk.model))
         for choice in chunk.choices or ():
-            if choice.index == 0:
+            if choice.index == 0 and not self._stopped:
                 self._read_choice(choice, events)
         if chunk.usage is not None:
             events.append(UsageSeen(usage=chunk.usage.to_usage(), final=True))
@@ -86,7 +90,9 @@ class ChatDecoder:
         events.append(TextDelta(index=current[1], text=text))
 
     def _call(self, call: ToolCallWire, events: list[Event]) -> None:
-        number = call.index if call.index is not None else len(self._calls)
+        number = call.index
+        if number is None:  # left out by servers that send each call whole
+            number = len(self._calls) if call.id or not self._calls else max(self._calls)
         function, custom = call.function, call.custom
         if number not in self._calls:
             self._close_text(events)
@@ -104,13 +110,15 @@ class ChatDecoder:
     def _finish(self, finish_reason: str, events: list[Event]) -> None:
         self._close_text(events)
         events += [BlockStopped(index=index) for index in self._calls.values()]
-        reason = STOPS.get(finish_reason, "end")
-        if self._calls:
-            reason = "tool_use" if reason == "end" else reason
-        elif self._refused:
-            reason = "refusal"
-        self._calls = {}
-        events.append(Stopped(stop=Stop(reason=reason)))
+        self._stopped = True
+        stop = stop_from_wire(finish_reason, calls=bool(self._calls), refuses=self._refused)
+        events.append(Stopped(stop=stop))
+
+    def _end(self, events: list[Event]) -> None:
+        """What is open is closed, for servers that give no reason."""
+        if self._started and not self._stopped:
+            self._finish("stop", events)
+        events.append(Ended())
 
     def _close_text(self, events: list[Event]) -> None:
         if self._text is not None:

@@ -4,10 +4,11 @@ import msgspec
 
 from aibridge_common.usage import Usage
 from aibridge_router.canonical.codec import AnswerContext
-from aibridge_router.canonical.content import Refusal, Text, Thinking, ToolCall
+from aibridge_router.canonical.content import Refusal, Text, ToolCall
 from aibridge_router.canonical.events import (
     ArgumentsDelta,
     BlockStarted,
+    BlockStopped,
     Ended,
     Event,
     Failed,
@@ -22,6 +23,7 @@ from aibridge_router.dialects.openai_chat.conversation import call_to_wire
 from aibridge_router.dialects.openai_chat.response import (
     completion_id,
     finish_reason,
+    free_text,
     renamed,
     usage_to_wire,
 )
@@ -31,7 +33,10 @@ _END = b',"logprobs":null,"finish_reason":null}]}\n\n'
 
 
 class ChatEncoder:
-    """Chat interleaves freely, so nothing is ever held back. Thinking has no slot in Chat and is left out."""
+    """Chat interleaves freely, so nothing is held back but what stands for free text, of which no part is readable.
+
+    Thinking has no slot in Chat and is left out.
+    """
 
     def __init__(self, context: AnswerContext) -> None:
         self._context = context
@@ -48,6 +53,8 @@ class ChatEncoder:
         self._delta = self._head + b',"choices":[{"index":0,"delta":'
         self._blocks: dict[int, StreamedBlock] = {}
         self._calls: dict[int, int] = {}
+        self._silent: set[int] = set()
+        self._held: dict[int, list[str]] = {}
         self._usage = Usage()
         self._stop: Stop | None = None
         self._refused = False
@@ -66,12 +73,8 @@ class ChatEncoder:
                 return self._first()
             case BlockStarted():
                 return self._start(event)
-            case Stopped():
-                self._stop = event.stop
-                return b""
-            case UsageSeen():
-                self._usage = event.usage
-                return b""
+            case BlockStopped():
+                return self._whole(event.index)
             case Ended():
                 return self._last()
             case Failed():
@@ -79,7 +82,14 @@ class ChatEncoder:
                 error = {"message": event.message, "type": "server_error", "param": None}
                 return b"data: " + _encode({"error": error | {"code": event.kind}}) + b"\n\n"
             case _:
-                return b""
+                return self._note(event)
+
+    def _note(self, event: Event) -> bytes:
+        if isinstance(event, Stopped):
+            self._stop = event.stop
+        elif isinstance(event, UsageSeen):
+            self._usage = event.usage
+        return b""
 
     def _first(self) -> bytes:
         provider = b',"provider":' + _encode(self._context.provider)
@@ -88,34 +98,50 @@ class ChatEncoder:
 
     def _text(self, event: TextDelta) -> bytes:
         block = self._blocks.get(event.index)
+        if not event.text:
+            return b""
         if isinstance(block, Text):
             return self._delta + b'{"content":' + _encode(event.text) + b"}" + _END
         if isinstance(block, Refusal):
+            self._refused = True
             return self._delta + b'{"refusal":' + _encode(event.text) + b"}" + _END
         return b""
 
     def _start(self, event: BlockStarted) -> bytes:
         block = event.block
         if isinstance(block, ToolCall):
-            block = renamed(block, self._context)
+            return self._start_call(event.index, block)
         self._blocks[event.index] = block
-        match block:
-            case ToolCall():
-                number = self._calls[event.index] = len(self._calls)
-                call = call_to_wire(block, arguments=block.arguments)
-                return self._delta + _encode({"tool_calls": [{"index": number} | call]}) + _END
-            case Text() | Refusal() if block.text:
-                return self._text(TextDelta(index=event.index, text=block.text))
-            case Thinking() | Text():
-                return b""
-            case Refusal():
-                self._refused = True
-                return b""
+        return self._text(TextDelta(index=event.index, text=block.text))
+
+    def _start_call(self, index: int, block: ToolCall) -> bytes:
+        mine = self._blocks[index] = renamed(block, self._context)
+        number = self._calls[index] = len(self._calls)
+        self._silent.add(index)
+        if mine.custom and not block.custom:
+            self._held[index] = []
+        call = call_to_wire(mine, arguments="")
+        start = self._delta + _encode({"tool_calls": [{"index": number} | call]}) + _END
+        return start + self._arguments(ArgumentsDelta(index=index, text=block.arguments))
+
+    def _whole(self, index: int) -> bytes:
+        """The rest of a call: clients read arguments as JSON, also where there are none."""
+        pieces = self._held.pop(index, None)
+        if pieces is not None:
+            return self._arguments(ArgumentsDelta(index=index, text=free_text("".join(pieces))))
+        block = self._blocks.get(index)
+        if index in self._silent and isinstance(block, ToolCall) and not block.custom:
+            return self._arguments(ArgumentsDelta(index=index, text="{}"))
+        return b""
 
     def _arguments(self, event: ArgumentsDelta) -> bytes:
         block, number = self._blocks.get(event.index), self._calls.get(event.index)
-        if number is None or not isinstance(block, ToolCall):
+        if number is None or not isinstance(block, ToolCall) or not event.text:
             return b""
+        if event.index in self._held:
+            self._held[event.index].append(event.text)
+            return b""
+        self._silent.discard(event.index)
         kind, member = (b"custom", b"input") if block.custom else (b"function", b"arguments")
         return (
             self._delta

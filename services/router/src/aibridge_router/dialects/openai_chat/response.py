@@ -1,7 +1,9 @@
 """Whole answers of OpenAI Chat to the hub and back."""
 
 import msgspec
+from msgspec import Struct
 
+from aibridge_common.errors import InvalidRequest
 from aibridge_common.usage import Usage
 from aibridge_router.canonical.codec import AnswerContext
 from aibridge_router.canonical.content import Block, Refusal, Text, Thinking, ToolCall
@@ -10,22 +12,25 @@ from aibridge_router.dialects.openai_chat.content import Wire
 from aibridge_router.dialects.openai_chat.conversation import call_from_wire, call_to_wire
 from aibridge_router.dialects.openai_chat.wire import Completion
 
-_decode = msgspec.json.Decoder(Completion).decode
 
-STOPS: dict[str, StopReason] = {
-    "stop": "end",
+class _FreeText(Struct, frozen=True):
+    input: str
+
+
+_decode = msgspec.json.Decoder(Completion).decode
+_decode_free_text = msgspec.json.Decoder(_FreeText).decode
+
+_STOPS: dict[str, StopReason] = {
     "length": "max_tokens",
-    "tool_calls": "tool_use",
-    "function_call": "tool_use",
     "content_filter": "refusal",
 }
-"""What does not stand here ends an answer normally."""
+"""What does not stand here ends an answer normally: then what is in it says why."""
 
-FINISHES: dict[StopReason, str] = {
+_FINISHES: dict[StopReason, str] = {
     "end": "stop",
     "max_tokens": "length",
     "stop_sequence": "stop",
-    "tool_use": "tool_calls",
+    "tool_use": "stop",
     "refusal": "content_filter",
     "context_full": "length",
     "pause": "stop",
@@ -34,7 +39,10 @@ FINISHES: dict[StopReason, str] = {
 
 def answer_from_wire(body: bytes) -> Answer:
     """Raises `msgspec.DecodeError` for what is no answer, `UnfinishedAnswer` for one without a choice."""
-    completion = _decode(body)
+    try:
+        completion = _decode(body)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None
     if not completion.choices:
         raise UnfinishedAnswer("the answer has no choice")
     choice = completion.choices[0]
@@ -46,20 +54,29 @@ def answer_from_wire(body: bytes) -> Answer:
         blocks.append(Text(text=message.content))
     if message.refusal:
         blocks.append(Refusal(text=message.refusal))
-    blocks += [call_from_wire(call, "tool_calls") for call in message.tool_calls or []]
-    reason = STOPS.get(choice.finish_reason or "stop", "end")
-    if message.tool_calls:
-        reason = "tool_use"
-    elif message.refusal:
-        reason = "refusal"
+    try:
+        calls = [call_from_wire(call, "tool_calls") for call in message.tool_calls or []]
+    except InvalidRequest as error:
+        raise UnfinishedAnswer(str(error)) from None
+    blocks += calls
     usage = completion.usage
     return Answer(
         id=completion.id,
         model=completion.model,
         blocks=blocks,
-        stop=Stop(reason=reason),
+        stop=stop_from_wire(choice.finish_reason, calls=bool(calls), refuses=bool(message.refusal)),
         usage=usage.to_usage() if usage is not None else None,
     )
+
+
+def stop_from_wire(finish_reason: str | None, *, calls: bool, refuses: bool) -> Stop:
+    """Why an answer ended; one that was cut short was cut short, whatever is in it."""
+    reason = _STOPS.get(finish_reason or "stop", "end")
+    if reason == "end" and calls:
+        reason = "tool_use"
+    elif reason == "end" and refuses:
+        reason = "refusal"
+    return Stop(reason=reason)
 
 
 def answer_to_wire(answer: Answer, context: AnswerContext) -> bytes:
@@ -74,7 +91,7 @@ def answer_to_wire(answer: Answer, context: AnswerContext) -> bytes:
         "annotations": [],
     }
     if calls:
-        message["tool_calls"] = [call_to_wire(renamed(call, context)) for call in calls]
+        message["tool_calls"] = [call_to_wire(whole_call(call, context)) for call in calls]
     body: Wire = {
         "id": completion_id(context),
         "provider": context.provider,
@@ -99,11 +116,12 @@ def answer_to_wire(answer: Answer, context: AnswerContext) -> bytes:
 
 def finish_reason(stop: Stop, *, calls: bool, refused: bool) -> str:
     """From what was answered first, from the vendor's word second."""
-    if calls and stop.reason in {"end", "tool_use", "pause"}:
+    finish = _FINISHES[stop.reason]
+    if finish == "stop" and calls:
         return "tool_calls"
-    if refused:
-        return "stop"
-    return FINISHES[stop.reason] if stop.reason != "tool_use" or calls else "stop"
+    if finish == "content_filter" and refused:
+        return "stop"  # the message says it in words
+    return finish
 
 
 def completion_id(context: AnswerContext) -> str:
@@ -114,10 +132,26 @@ def completion_id(context: AnswerContext) -> str:
 def renamed(call: ToolCall, context: AnswerContext) -> ToolCall:
     """The call under the name the client gave its tool."""
     name = context.tool_names.get(call.name, call.name)
-    custom = name in context.custom_tools
+    custom = call.custom or name in context.custom_tools
     if name == call.name and custom == call.custom:
         return call
     return msgspec.structs.replace(call, name=name, custom=custom)
+
+
+def whole_call(call: ToolCall, context: AnswerContext) -> ToolCall:
+    """The call as the client's own: where a function stood for a free-text tool, its one string is the input."""
+    mine = renamed(call, context)
+    if mine.custom and not call.custom:
+        return msgspec.structs.replace(mine, arguments=free_text(call.arguments))
+    return mine
+
+
+def free_text(arguments: str) -> str:
+    """What a function that stands for a free-text tool was called with."""
+    try:
+        return _decode_free_text(arguments).input
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return arguments
 
 
 def usage_to_wire(usage: Usage) -> Wire:

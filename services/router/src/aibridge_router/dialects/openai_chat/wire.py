@@ -3,6 +3,8 @@
 JSON that we only carry (schemas, grammars) is `Raw`, empty where it is absent: msgspec has no optional `Raw`.
 """
 
+from typing import Any
+
 from msgspec import Raw, Struct
 
 from aibridge_router.dialects.openai_chat.usage import ChatUsage
@@ -97,10 +99,12 @@ class FunctionTool(Struct, frozen=True):
 
 
 class Grammar(Struct, frozen=True):
-    """`format` of a custom tool; only the kind `grammar` has one."""
+    """`format` of a custom tool; only the kind `grammar` has one. Responses' flat form has its members at the top."""
 
     type: str = "text"
     grammar: Raw = Raw()
+    syntax: str | None = None
+    definition: str | None = None
 
 
 class CustomTool(Struct, frozen=True):
@@ -137,6 +141,7 @@ class AllowedTool(Struct, frozen=True):
     type: str = "function"
     function: NamedTool | None = None
     custom: NamedTool | None = None
+    name: str | None = None
 
 
 class AllowedTools(Struct, frozen=True):
@@ -152,6 +157,7 @@ class ToolChoiceWire(Struct, frozen=True):
     type: str
     function: NamedTool | None = None
     custom: NamedTool | None = None
+    name: str | None = None
     allowed_tools: AllowedTools | None = None
 
 
@@ -250,15 +256,6 @@ class ChunkChoice(Struct, frozen=True):
     index: int = 0
 
 
-class ErrorWire(Struct, frozen=True):
-    """`error` of an error document or of a stream that failed."""
-
-    message: str | None = None
-    type: str | None = None
-    param: str | None = None
-    code: str | int | None = None
-
-
 class Chunk(Struct, frozen=True):
     """One event of a stream."""
 
@@ -266,7 +263,7 @@ class Chunk(Struct, frozen=True):
     model: str = ""
     choices: list[ChunkChoice] | None = None
     usage: ChatUsage | None = None
-    error: ErrorWire | None = None
+    error: Any = None
 
 
 def present(raw: Raw) -> Raw | None:
