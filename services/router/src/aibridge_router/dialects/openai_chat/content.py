@@ -25,7 +25,13 @@ from aibridge_router.dialects.openai_chat.wire import CacheControl, Part
 
 _DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?;base64,(.*)", re.DOTALL)
 _PDF = "application/pdf"
-_AUDIO_FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+_AUDIO_FORMATS = {
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "audio/wave": "wav",
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+}
 
 Wire = dict[str, object]
 
@@ -121,11 +127,16 @@ def _image_to_wire(image: Image, profile: Profile, place: str) -> Wire:
     return wire
 
 
+def text_of(block: Text | Document) -> str:
+    """What a text or a text document says."""
+    title = f"{block.title}\n\n" if isinstance(block, Document) and block.title else ""
+    return title + (block.text or "")
+
+
 def _document_to_wire(document: Document, profile: Profile, place: str) -> Wire:
     source = document.source
     if source is None:
-        title = f"{document.title}\n\n" if document.title else ""
-        return {"type": "text", "text": title + (document.text or "")}
+        return {"type": "text", "text": text_of(document)}
     if not profile.capabilities.documents:
         raise CannotSay(f"{profile.upstream_model} cannot read documents", param=place)
     if isinstance(source, FileId):
@@ -142,7 +153,9 @@ def _audio_to_wire(audio: Audio, profile: Profile, place: str) -> Wire:
     media_type = audio.source.media_type
     if not profile.capabilities.audio:
         raise CannotSay(f"{profile.upstream_model} cannot hear audio", param=place)
-    kind = _AUDIO_FORMATS.get(media_type, media_type.removeprefix("audio/"))
+    kind = _AUDIO_FORMATS.get(media_type)
+    if kind is None:
+        raise CannotSay(f"{media_type} cannot be sent, only WAV and MP3", param=place)
     return {"type": "input_audio", "input_audio": {"data": audio.source.base64, "format": kind}}
 
 

@@ -1,7 +1,6 @@
 """Messages of Chat and the hub's turns."""
 
 import re
-from collections.abc import Iterator
 
 from msgspec import structs
 
@@ -27,6 +26,7 @@ from aibridge_router.dialects.openai_chat.content import (
     cache_mark,
     part_from_wire,
     parts_to_wire,
+    text_of,
 )
 from aibridge_router.dialects.openai_chat.wire import Message, ToolCallWire
 
@@ -139,32 +139,78 @@ def _result_from_wire(message: Message, place: str) -> ToolResult:
 def messages_to_wire(
     system: list[Text], turns: list[Turn], profile: Profile, losses: Losses
 ) -> list[Wire]:
-    """The conversation as messages that OpenAI takes: every call answered, no result without its call."""
-    role = "developer" if profile.capabilities.reasoning == "effort" else "system"
-    messages: list[Wire] = []
-    instructions = [text for text in system if not text.text.startswith(_BILLING_HEADER)]
-    if instructions:
-        content = parts_to_wire(list[Block](instructions), profile, losses, "system")
-        messages.append({"role": role, "content": content})
-    open_calls: dict[str, ToolCall] = {}
+    """The conversation as messages that OpenAI takes: every call answered at once, no result without its call."""
+    talk = _Talk(profile, losses)
+    talk.instruct(list[Block](system), "system")
     for index, turn in enumerate(turns):
-        place = f"messages.{index}"
+        talk.add(turn, f"messages.{index}")
+    talk.close()
+    return talk.messages
+
+
+class _Talk:
+    """Messages as they grow. The results of an answer's calls come first, whatever was said before them."""
+
+    def __init__(self, profile: Profile, losses: Losses) -> None:
+        self.messages: list[Wire] = []
+        self._profile = profile
+        self._losses = losses
+        self._role = "developer" if profile.capabilities.reasoning == "effort" else "system"
+        self._open_calls: dict[str, ToolCall] = {}
+        self._after_results: list[Wire] = []
+
+    def add(self, turn: Turn, place: str) -> None:
+        """Raises `CannotSay` naming the place."""
         if turn.role == "system":
-            content = parts_to_wire(turn.blocks, profile, losses, place)
-            messages.append({"role": role, "content": content})
-            continue
-        if turn.role == "assistant":
-            messages += _answers_to_unanswered(open_calls)
-            message, open_calls = _assistant_to_wire(turn, profile, losses, place)
-            messages.append(message)
-            continue
-        messages += _user_to_wire(turn, open_calls, profile, losses, place)
-    return messages
+            self.instruct(turn.blocks, place)
+        elif turn.role == "assistant":
+            self.close()
+            self.messages.append(_assistant_to_wire(turn, self._profile, self._losses, place))
+            self._open_calls = {
+                block.id: block for block in turn.blocks if isinstance(block, ToolCall)
+            }
+        else:
+            self._add_user(turn, place)
+
+    def instruct(self, blocks: list[Block], place: str) -> None:
+        """Without what Claude Code tells its vendor's accounts: it varies and would spoil every cached prefix."""
+        said = [
+            block
+            for block in blocks
+            if not (isinstance(block, Text) and block.text.startswith(_BILLING_HEADER))
+        ]
+        self._say(self._role, said, place)
+
+    def close(self) -> None:
+        """A call that was never answered (a client compacted its history) is answered: OpenAI insists on it."""
+        for name in self._open_calls:
+            call_id = fitting_id(name, _CALL_ID)
+            self.messages.append({"role": "tool", "tool_call_id": call_id, "content": _NO_OUTPUT})
+        self.messages += self._after_results
+        self._open_calls, self._after_results = {}, []
+
+    def _add_user(self, turn: Turn, place: str) -> None:
+        """Each result is a message; what cannot stand in a result follows in one user message."""
+        rest: list[Block] = []
+        for block in turn.blocks:
+            if not isinstance(block, ToolResult):
+                rest.append(block)
+            elif self._open_calls.pop(block.call_id, None) is None:
+                self._losses.drop("orphans")
+            else:
+                self.messages.append(_result_to_wire(block, self._losses))
+                rest += [part for part in block.blocks if not _is_text(part)]
+        self._say("user", rest, place)
+
+    def _say(self, role: str, blocks: list[Block], place: str) -> None:
+        content = parts_to_wire(blocks, self._profile, self._losses, place)
+        if content:
+            self._after_results.append({"role": role, "content": content})
+        if not self._open_calls:
+            self.close()
 
 
-def _assistant_to_wire(
-    turn: Turn, profile: Profile, losses: Losses, place: str
-) -> tuple[Wire, dict[str, ToolCall]]:
+def _assistant_to_wire(turn: Turn, profile: Profile, losses: Losses, place: str) -> Wire:
     calls = [block for block in turn.blocks if isinstance(block, ToolCall)]
     said = [block for block in turn.blocks if isinstance(block, Text)]
     refused = [block for block in turn.blocks if isinstance(block, Refusal)]
@@ -180,7 +226,7 @@ def _assistant_to_wire(
         message["tool_calls"] = [call_to_wire(_under_a_short_name(call)) for call in calls]
         if any(call.cache is not None for call in calls):
             losses.drop("cache_control")
-    return message, {call.id: call for call in calls}
+    return message
 
 
 def call_to_wire(call: ToolCall, *, arguments: str | None = None) -> Wire:
@@ -200,40 +246,17 @@ def _under_a_short_name(call: ToolCall) -> ToolCall:
     return call if name == call.name else structs.replace(call, name=name)
 
 
-def _user_to_wire(
-    turn: Turn, open_calls: dict[str, ToolCall], profile: Profile, losses: Losses, place: str
-) -> Iterator[Wire]:
-    """Results first, each in its own message; what cannot stand in a result follows in one user message."""
-    rest: list[Block] = []
-    for block in turn.blocks:
-        if not isinstance(block, ToolResult):
-            rest.append(block)
-            continue
-        if open_calls.pop(block.call_id, None) is None:
-            losses.drop("orphans")
-            continue
-        if block.cache is not None:
-            losses.drop("cache_control")
-        texts = [part for part in block.blocks if isinstance(part, Text)]
-        rest += [part for part in block.blocks if isinstance(part, Image | Document)]
-        text = "\n".join(part.text for part in texts) or _NO_OUTPUT
-        yield {
-            "role": "tool",
-            "tool_call_id": fitting_id(block.call_id, _CALL_ID),
-            "content": f"Error: {text}" if block.is_error else text,
-        }
-    if rest or not turn.blocks:
-        yield from _answers_to_unanswered(open_calls)
-        content = parts_to_wire(rest, profile, losses, place)
-        if content:
-            yield {"role": "user", "content": content}
+def _result_to_wire(result: ToolResult, losses: Losses) -> Wire:
+    texts = [part for part in result.blocks if isinstance(part, Text | Document) and _is_text(part)]
+    if result.cache is not None or any(part.cache is not None for part in texts):
+        losses.drop("cache_control")
+    text = "\n".join(text_of(part) for part in texts) or _NO_OUTPUT
+    return {
+        "role": "tool",
+        "tool_call_id": fitting_id(result.call_id, _CALL_ID),
+        "content": f"Error: {text}" if result.is_error else text,
+    }
 
 
-def _answers_to_unanswered(open_calls: dict[str, ToolCall]) -> list[Wire]:
-    """A call that was never answered (a client compacted its history) gets an empty answer: OpenAI insists on one."""
-    answers: list[Wire] = [
-        {"role": "tool", "tool_call_id": fitting_id(name, _CALL_ID), "content": _NO_OUTPUT}
-        for name in open_calls
-    ]
-    open_calls.clear()
-    return answers
+def _is_text(part: Block) -> bool:
+    return isinstance(part, Text) or (isinstance(part, Document) and part.source is None)
