@@ -1,6 +1,7 @@
 """Requests of OpenAI Chat to the hub and back."""
 
 import hashlib
+import re
 from typing import Any
 
 import msgspec
@@ -8,24 +9,21 @@ from msgspec import Raw
 
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import InvalidRequest
+from aibridge_router.canonical.content import Text
 from aibridge_router.canonical.losses import CannotSay, Losses
 from aibridge_router.canonical.profile import Profile
-from aibridge_router.canonical.request import (
-    OutputFormat,
-    Reasoning,
-    Request,
-    Sampling,
-)
+from aibridge_router.canonical.request import Request, Sampling
 from aibridge_router.dialects.body import invalid_body
 from aibridge_router.dialects.openai_chat.content import Wire
 from aibridge_router.dialects.openai_chat.conversation import messages_to_wire, turns_from_wire
+from aibridge_router.dialects.openai_chat.output_format import format_from_wire, format_to_wire
+from aibridge_router.dialects.openai_chat.reasoning import reasoning_from_wire, reasoning_to_wire
 from aibridge_router.dialects.openai_chat.tools import (
     choice_from_wire,
-    fits_strict_mode,
     tool_from_wire,
     tools_to_wire,
 )
-from aibridge_router.dialects.openai_chat.wire import ChatRequest, ResponseFormat, present
+from aibridge_router.dialects.openai_chat.wire import ChatRequest
 
 _decode = msgspec.json.Decoder(ChatRequest).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -41,9 +39,10 @@ _DROPS = {
     "prediction": "prediction",
     "service_tier": "service_tier",
 }
+_NAMED_BY_TOOL = frozenset({"tool", "function"})
 _HARMLESS = {"modalities": b'["text"]'}
-_EFFORTS: dict[str, str] = {"none": "off"}
-_STOP_MAX = 4
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_KEY_CHARACTERS_MAX = 64
 
 
 def request_from_wire(body: bytes) -> Request:
@@ -78,8 +77,8 @@ def request_from_wire(body: bytes) -> Request:
         stop=[chat.stop] if isinstance(chat.stop, str) else list(chat.stop or []),
         choices=chat.n or 1,
         logprobs=(chat.top_logprobs or 0) if chat.logprobs else None,
-        reasoning=_reasoning_from_wire(chat.reasoning_effort),
-        output_format=_format_from_wire(chat.response_format),
+        reasoning=reasoning_from_wire(chat.reasoning_effort),
+        output_format=format_from_wire(chat.response_format),
         verbosity=chat.verbosity,
         stream=bool(chat.stream),
         usage_asked=not chat.stream or bool(options and options.include_usage),
@@ -91,8 +90,15 @@ def request_from_wire(body: bytes) -> Request:
             for name, raw in unknown.items()
             if name in _NEEDS and bytes(raw) not in {b"null", _HARMLESS.get(name)}
         ],
-        drops=list(dict.fromkeys(_DROPS[name] for name in unknown if name in _DROPS)),
+        drops=_drops(chat, unknown),
     )
+
+
+def _drops(chat: ChatRequest, unknown: dict[str, Raw]) -> list[str]:
+    drops = [_DROPS[name] for name in unknown if name in _DROPS]
+    if any(message.name and message.role not in _NAMED_BY_TOOL for message in chat.messages):
+        drops.append("name")
+    return list(dict.fromkeys(drops))
 
 
 def request_to_wire(request: Request, profile: Profile, losses: Losses) -> bytes:
@@ -103,19 +109,21 @@ def request_to_wire(request: Request, profile: Profile, losses: Losses) -> bytes
             f"{request.needs[0]} is not supported on this model", param=request.needs[0]
         )
     body: dict[str, Any] = {"model": profile.upstream_model}
-    body["messages"] = messages_to_wire(request.system, request.turns, profile, losses)
+    instruction, wanted = format_to_wire(request, profile, losses)
+    system = [*request.system, *([Text(text=instruction)] if instruction else [])]
+    body["messages"] = messages_to_wire(system, request.turns, profile, losses)
     body |= tools_to_wire(request, profile, losses)
     body |= _limits_to_wire(request, profile)
     body |= _sampling_to_wire(request, profile, losses)
-    body |= _reasoning_to_wire(request, profile, losses)
-    if request.output_format is not None:
-        body["response_format"] = _format_to_wire(request.output_format, profile, losses)
+    body |= reasoning_to_wire(request.reasoning, profile, losses)
+    if wanted is not None:
+        body["response_format"] = wanted
     if request.verbosity is not None:
         body["verbosity"] = request.verbosity
-    if request.user is not None:
-        body["safety_identifier"] = hashlib.sha256(request.user.encode()).hexdigest()
-    if request.session is not None:
-        body["prompt_cache_key"] = request.session
+    if request.user:
+        body["safety_identifier"] = _identifier(request.user)
+    if request.session:
+        body["prompt_cache_key"] = _cache_key(request.session)
     if request.stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
@@ -129,35 +137,6 @@ def request_to_wire(request: Request, profile: Profile, losses: Losses) -> bytes
     return msgspec.json.encode(body)
 
 
-def _reasoning_from_wire(effort: str | None) -> Reasoning | None:
-    if effort is None:
-        return None
-    try:
-        return msgspec.convert({"effort": _EFFORTS.get(effort, effort)}, Reasoning)
-    except msgspec.ValidationError:
-        raise InvalidRequest(
-            f"reasoning_effort: {effort!r} is not a level", param="reasoning_effort"
-        ) from None
-
-
-def _format_from_wire(wanted: ResponseFormat | None) -> OutputFormat | None:
-    if wanted is None or wanted.type == "text":
-        return None
-    if wanted.type == "json_object":
-        return OutputFormat()
-    if wanted.type == "json_schema" and wanted.json_schema is not None:
-        given = wanted.json_schema
-        return OutputFormat(
-            schema=present(given.schema) or Raw(b"{}"),
-            name=given.name,
-            strict=given.strict,
-            description=given.description,
-        )
-    raise InvalidRequest(
-        f"response_format: {wanted.type!r} is not one, or lacks its schema", param="response_format"
-    )
-
-
 def _limits_to_wire(request: Request, profile: Profile) -> Wire:
     body: Wire = {}
     if request.output_tokens_max is not None:
@@ -166,8 +145,9 @@ def _limits_to_wire(request: Request, profile: Profile) -> Wire:
         )
         body[name] = min(request.output_tokens_max, profile.max_output_tokens)
     if request.stop:
-        if len(request.stop) > _STOP_MAX:
-            raise CannotSay(f"stop: at most {_STOP_MAX} sequences", param="stop")
+        most = profile.capabilities.stop_max
+        if len(request.stop) > most:
+            raise CannotSay(f"stop: at most {most} sequences", param="stop")
         body["stop"] = request.stop
     if request.choices > 1:
         body["n"] = request.choices
@@ -186,8 +166,11 @@ def _sampling_to_wire(request: Request, profile: Profile, losses: Losses) -> Wir
             value = getattr(sampling, name)
             if value is not None:
                 body[name] = value
-    elif sampling.temperature is not None or sampling.top_p is not None:
-        losses.drop("sampling")
+    else:
+        if sampling.temperature is not None or sampling.top_p is not None:
+            losses.drop("sampling")
+        if sampling.presence_penalty or sampling.frequency_penalty:
+            losses.drop("penalties")
     if sampling.seed is not None:
         body["seed"] = sampling.seed
     if sampling.top_k is not None:
@@ -195,48 +178,14 @@ def _sampling_to_wire(request: Request, profile: Profile, losses: Losses) -> Wir
     return body
 
 
-def _reasoning_to_wire(request: Request, profile: Profile, losses: Losses) -> Wire:
-    reasoning = request.reasoning
-    if reasoning is None:
-        return {}
-    if profile.capabilities.reasoning != "effort":
-        if reasoning.effort != "off":
-            losses.drop("reasoning")
-        return {}
-    effort = reasoning.effort or _effort_of(reasoning.budget_tokens)
-    if effort is None:
-        return {}
-    word = "none" if effort == "off" else effort
-    if word not in profile.capabilities.efforts:
-        word = "high" if effort in {"xhigh", "max"} else profile.capabilities.efforts[0]
-    return {"reasoning_effort": word}
+def _identifier(user: str) -> str:
+    """End users' ids are never passed on as they are; a digest is no longer one."""
+    if _DIGEST.fullmatch(user) is not None:
+        return user
+    return hashlib.sha256(user.encode()).hexdigest()
 
 
-def _effort_of(budget_tokens: int | None) -> str | None:
-    """The level that stands for a budget, by the table that vendors' own shims use."""
-    if budget_tokens is None:
-        return None
-    for limit, effort in (
-        (0, "off"),
-        (1024, "minimal"),
-        (2048, "low"),
-        (8192, "medium"),
-        (24576, "high"),
-    ):
-        if budget_tokens <= limit:
-            return effort
-    return "xhigh"
-
-
-def _format_to_wire(wanted: OutputFormat, profile: Profile, losses: Losses) -> Wire:
-    if wanted.schema is None or profile.capabilities.structured == "json_only":
-        return {"type": "json_object"}
-    schema: Wire = {"name": wanted.name or "response", "schema": wanted.schema}
-    if wanted.description is not None:
-        schema["description"] = wanted.description
-    if wanted.strict is not None:
-        if wanted.strict and not fits_strict_mode(wanted.schema):
-            losses.drop("strict")
-        else:
-            schema["strict"] = wanted.strict
-    return {"type": "json_schema", "json_schema": schema}
+def _cache_key(session: str) -> str:
+    if len(session) <= _KEY_CHARACTERS_MAX:
+        return session
+    return hashlib.sha256(session.encode()).hexdigest()

@@ -10,11 +10,17 @@ from aibridge_router.canonical.profile import Profile
 from aibridge_router.canonical.request import Request, Tool, ToolChoice
 from aibridge_router.dialects.openai_chat.content import Wire, cache_mark
 from aibridge_router.dialects.openai_chat.conversation import TOOL_NAME_CHARACTERS_MAX
-from aibridge_router.dialects.openai_chat.wire import ToolChoiceWire, ToolWire, present
+from aibridge_router.dialects.openai_chat.schema import fits_strict_mode, parameters_to_wire
+from aibridge_router.dialects.openai_chat.wire import (
+    AllowedTool,
+    Grammar,
+    ToolChoiceWire,
+    ToolWire,
+    present,
+)
 
 _MODES = {"auto": "auto", "required": "any", "none": "none", "any": "any"}
 _WORDS = {"auto": "auto", "any": "required", "none": "none"}
-_NO_ARGUMENTS = Raw(b'{"type":"object","properties":{}}')
 
 
 def tool_from_wire(tool: ToolWire, place: str) -> Tool:
@@ -29,7 +35,7 @@ def tool_from_wire(tool: ToolWire, place: str) -> Tool:
         return Tool(
             name=name,
             description=source.description,
-            schema=present(source.parameters),
+            schema=schema_from_wire(source.parameters, f"{place}.function.parameters"),
             strict=source.strict,
             cache=mark,
         )
@@ -42,13 +48,30 @@ def tool_from_wire(tool: ToolWire, place: str) -> Tool:
         return Tool(
             name=name,
             description=source.description,
-            grammar=present(source.format.grammar) if source.format is not None else None,
+            grammar=_grammar_from_wire(source.format),
             custom=True,
             cache=mark,
         )
     raise InvalidRequest(
         f"{place}.type: {tool.type!r} is not a tool of Chat", param=f"{place}.type"
     )
+
+
+def schema_from_wire(raw: Raw, place: str) -> Raw | None:
+    """A JSON Schema, None where there is none. Raises `InvalidRequest` for what is no object."""
+    schema = present(raw)
+    if schema is not None and not bytes(schema).startswith(b"{"):
+        raise InvalidRequest(f"{place}: a JSON Schema object is expected", param=place)
+    return schema
+
+
+def _grammar_from_wire(given: Grammar | None) -> Raw | None:
+    if given is None:
+        return None
+    if given.definition is not None:
+        flat = {"syntax": given.syntax or "lark", "definition": given.definition}
+        return Raw(msgspec.json.encode(flat))
+    return present(given.grammar)
 
 
 def choice_from_wire(choice: str | ToolChoiceWire) -> ToolChoice:
@@ -58,14 +81,19 @@ def choice_from_wire(choice: str | ToolChoiceWire) -> ToolChoice:
         if mode is None:
             raise InvalidRequest(f"tool_choice: {choice!r} is not one", param="tool_choice")
         return msgspec.convert({"mode": mode}, ToolChoice)
-    named = choice.function or choice.custom
-    if choice.type in {"function", "custom"} and named is not None:
-        return ToolChoice(mode="tool", name=named.name)
+    name = _name_of(choice)
+    if choice.type in {"function", "custom"} and name is not None:
+        return ToolChoice(mode="tool", name=name)
     if choice.type == "allowed_tools" and choice.allowed_tools is not None:
         allowed = choice.allowed_tools
-        names = [inner.name for tool in allowed.tools if (inner := tool.function or tool.custom)]
+        names = [name for tool in allowed.tools if (name := _name_of(tool))]
         return ToolChoice(mode="any" if allowed.mode == "required" else "auto", allowed=names)
     raise InvalidRequest(f"tool_choice: {choice.type!r} is not one", param="tool_choice")
+
+
+def _name_of(named: ToolChoiceWire | AllowedTool) -> str | None:
+    inner = named.function or named.custom
+    return inner.name if inner is not None else named.name
 
 
 def tools_to_wire(request: Request, profile: Profile, losses: Losses) -> Wire:
@@ -78,7 +106,13 @@ def tools_to_wire(request: Request, profile: Profile, losses: Losses) -> Wire:
         return {}
     if not profile.capabilities.tools:
         raise CannotSay(f"{profile.upstream_model} has no tools", param="tools")
-    body: Wire = {"tools": [_tool_to_wire(tool, losses) for tool in request.tools]}
+    try:
+        tools = [wire for tool in request.tools if (wire := _tool_to_wire(tool, losses))]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # raw JSON, first looked at here
+        raise InvalidRequest(f"tools: {error}", param="tools") from None
+    if not tools:
+        return {}
+    body: Wire = {"tools": tools}
     if request.tool_choice is not None:
         body["tool_choice"] = _choice_to_wire(request)
     if request.parallel_tools is not None:
@@ -86,11 +120,13 @@ def tools_to_wire(request: Request, profile: Profile, losses: Losses) -> Wire:
     return body
 
 
-def _tool_to_wire(tool: Tool, losses: Losses) -> Wire:
+def _tool_to_wire(tool: Tool, losses: Losses) -> Wire | None:
     if tool.cache is not None:
         losses.drop("cache_control")
     if tool.deferred:
         losses.drop("deferred_tools")
+        if tool.schema is None and not tool.custom:
+            return None  # it only stands for tools that are not loaded
     inner: Wire = {"name": short_tool_name(tool.name, TOOL_NAME_CHARACTERS_MAX)}
     if tool.description is not None:
         inner["description"] = tool.description
@@ -98,9 +134,9 @@ def _tool_to_wire(tool: Tool, losses: Losses) -> Wire:
         if tool.grammar is not None:
             inner["format"] = {"type": "grammar", "grammar": tool.grammar}
         return {"type": "custom", "custom": inner}
-    inner["parameters"] = tool.schema if tool.schema is not None else _NO_ARGUMENTS
+    parameters = inner["parameters"] = parameters_to_wire(tool.schema)
     if tool.strict is not None:
-        if tool.strict and not fits_strict_mode(tool.schema):
+        if tool.strict and not fits_strict_mode(parameters):
             losses.drop("strict")
         else:
             inner["strict"] = tool.strict
@@ -123,34 +159,3 @@ def _choice_to_wire(request: Request) -> object:
 def _named(name: str, custom: set[str]) -> Wire:
     kind = "custom" if name in custom else "function"
     return {"type": kind, kind: {"name": short_tool_name(name, TOOL_NAME_CHARACTERS_MAX)}}
-
-
-def fits_strict_mode(schema: Raw | None) -> bool:
-    """Whether every object of a schema forbids further members and requires all it has, as strict mode demands."""
-    if schema is None:
-        return False
-    return _is_strict(msgspec.json.decode(schema))
-
-
-def _is_strict(schema: object) -> bool:
-    if isinstance(schema, list):
-        return all(_is_strict(item) for item in schema)
-    if not isinstance(schema, dict):
-        return True
-    properties = schema.get("properties")
-    if isinstance(properties, dict):
-        required = schema.get("required")
-        if schema.get("additionalProperties") is not False or not isinstance(required, list):
-            return False
-        if set(required) != set(properties):
-            return False
-        if not all(_is_strict(member) for member in properties.values()):
-            return False
-    elif schema.get("type") == "object" and schema.get("additionalProperties") is not False:
-        return False
-    nested = [schema.get(name) for name in ("items", "anyOf", "allOf", "oneOf")]
-    for name in ("$defs", "definitions"):
-        defined = schema.get(name)
-        if isinstance(defined, dict):
-            nested += defined.values()
-    return all(_is_strict(member) for member in nested)
