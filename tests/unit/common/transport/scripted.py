@@ -41,6 +41,12 @@ class Peer:
         await self.request()
         await self.send(*pieces, pause_s=pause_s)
 
+    def limit_send_buffer(self, size_bytes: int) -> None:
+        """Fix the kernel's buffer on our side, which otherwise grows while it is written to."""
+        descriptor = os.dup(self.writer.get_extra_info("socket").fileno())
+        with socket.socket(fileno=descriptor) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size_bytes)
+
     def reset(self) -> None:
         """End the connection with an RST instead of a FIN."""
         descriptor = os.dup(self.writer.get_extra_info("socket").fileno())
