@@ -30,8 +30,9 @@ def check(stream: bytes) -> Read:
     if payloads[-1] == "[DONE]":
         payloads.pop()
     else:
-        read.error = json.loads(payloads.pop())["error"]
-        assert read.error.keys() == {"message", "type", "param", "code"}
+        error = json.loads(payloads.pop())["error"]
+        assert error.keys() == {"message", "type", "param", "code"}
+        read.error = error
     for number, payload in enumerate(payloads):
         _chunk(json.loads(payload), number, read)
     assert (read.finish is None) == (read.error is not None)
