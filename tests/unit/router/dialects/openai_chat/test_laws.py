@@ -34,46 +34,13 @@ from tests.unit.router.dialects.openai_chat.strategies import (
 )
 from tests.unit.router.dialects.samples import names, sample, with_line_ends
 
-MEMBERS = st.sampled_from(
-    [
-        "model",
-        "messages",
-        "tools",
-        "tool_choice",
-        "response_format",
-        "stop",
-        "stream_options",
-        "role",
-        "content",
-        "tool_calls",
-        "function",
-        "custom",
-        "name",
-        "arguments",
-        "parameters",
-        "format",
-        "schema",
-        "json_schema",
-        "type",
-        "text",
-        "image_url",
-        "id",
-    ]
-)
-KINDS = st.sampled_from(
-    [
-        "user",
-        "tool",
-        "system",
-        "assistant",
-        "text",
-        "function",
-        "custom",
-        "json_schema",
-        "allowed_tools",
-        "image_url",
-    ]
-)
+WORDS = """
+    model messages tools tool_choice response_format stop stream_options role content tool_calls function custom name
+    arguments parameters format schema json_schema type text image_url id
+"""
+KIND_WORDS = "user tool system assistant text function custom json_schema allowed_tools image_url"
+MEMBERS = st.sampled_from(WORDS.split())
+KINDS = st.sampled_from(KIND_WORDS.split())
 shaped = st.recursive(
     values | KINDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=5),
