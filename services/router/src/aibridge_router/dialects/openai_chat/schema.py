@@ -44,7 +44,9 @@ def parameters_to_wire(schema: Raw | None) -> Raw:
     if schema is None:
         return _NO_ARGUMENTS
     members = _decode_members(schema)
-    if bytes(members.get("type", b"")) == b'"object"' and members.keys().isdisjoint(_REFUSED_AT_THE_TOP):
+    if bytes(members.get("type", b"")) == b'"object"' and members.keys().isdisjoint(
+        _REFUSED_AT_THE_TOP
+    ):
         return schema
     properties: dict[str, Raw] = {}
     for name in _UNIONS:
