@@ -34,7 +34,7 @@ _DECODE = msgspec.json.Decoder(UsageEnvelope).decode
 _DECODE_OPENED = msgspec.json.Decoder(_Opened).decode
 _DECODE_EVENT = msgspec.json.Decoder(UsageRecorded).decode
 
-_UNREADABLE = (msgspec.DecodeError, RecursionError)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _RULE_BROKEN = frozenset({"22", "23"})
 """SQLSTATE classes: data exception, integrity constraint violation."""

@@ -13,8 +13,8 @@ from msgspec import Struct
 EXPIRY_MARGIN_S = 2.0
 """Admission ends this long before the lease does, counted from when the lease was asked for."""
 
-UNSEEN_S = 5.0
-"""How long a charge is kept covered after the bus took it: billing settles within that, normally in milliseconds."""
+UNSEEN_S = 60.0
+"""How long a charge stays covered after its request ended: billing settles within that, normally in milliseconds."""
 
 
 class HeldLease(Struct, kw_only=True):
@@ -112,7 +112,9 @@ class LeaseBook:
 
     def close(self, lease: HeldLease) -> None:
         """Forget a lease that was given back whole."""
-        leases = self._by_account[lease.account_id]
+        leases = self._by_account.get(lease.account_id, [])
+        if lease not in leases:
+            return
         leases.remove(lease)
         if not leases:
             del self._by_account[lease.account_id]

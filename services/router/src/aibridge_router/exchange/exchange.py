@@ -114,7 +114,13 @@ class Exchange:
             await self._fail(error)
         except TransportError as error:
             await self._fail(self._from_wire(error))
-        except (FrameTooLong, msgspec.DecodeError, UnfinishedAnswer):
+        except (
+            FrameTooLong,
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            RecursionError,
+            UnfinishedAnswer,
+        ):
             await self._fail(own_words(self._provider, 200, None))
 
     async def _serve(self) -> None:
@@ -132,7 +138,7 @@ class Exchange:
             ),
         )
         response = await self._ask()
-        if response.status >= 400:
+        if not 200 <= response.status < 300:
             await self._pass_refusal_on(response)
         elif _is_event_stream(response):
             await self._stream(response)
@@ -276,7 +282,8 @@ class Exchange:
 
     @property
     def _input_estimate(self) -> int:
-        return len(self._plan.body) // BYTES_PER_TOKEN
+        context_tokens = self._plan.target.model.context_tokens
+        return min(len(self._plan.body) // BYTES_PER_TOKEN, context_tokens)
 
     def _close(self) -> None:
         self.client.close()
