@@ -292,11 +292,14 @@ class Exchange:
         hold, self._hold = self._hold, None
         if hold is None:
             return
-        settlement = settle(self._ended())
+        ending = self._ended()
+        settlement = settle(ending)
         charge = 0
         if settlement.usage is not None:
             charge = self._price(settlement.usage)
-            self._services.outbox.put(self._event(hold, settlement.usage, settlement.source))
+            self._services.outbox.put(
+                self._event(hold, ending, settlement.usage, settlement.source)
+            )
         self._services.wallets.finish(hold, charge)
 
     def _ended(self) -> Ending:
@@ -324,7 +327,7 @@ class Exchange:
             get_logger().error("usage.implausible", request_id=self._inbound.public_id)
             return 0
 
-    def _event(self, hold: Hold, usage: Usage, source: object) -> UsageRecorded:
+    def _event(self, hold: Hold, ending: Ending, usage: Usage, source: object) -> UsageRecorded:
         clock, target, inbound = self._services.clock, self._plan.target, self._inbound
         now_s = clock.monotonic_s()
         first_s = self._first_content_s if self._first_content_s is not None else now_s
@@ -339,7 +342,7 @@ class Exchange:
             price_version=target.card.version,
             usage=usage,
             source=source,  # pyright: ignore[reportArgumentType]
-            outcome=self._ended().outcome,
+            outcome=ending.outcome,
             occurred_at=clock.now(),
             endpoint=self._plan.dialect.value,
             stream=self._tap is not None,

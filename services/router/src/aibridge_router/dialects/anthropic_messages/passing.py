@@ -59,7 +59,7 @@ class MessagesTap(StreamTap):
                 _END.search(payload) is not None and _decode_event(payload).type == "message_stop"
                 for payload in payloads(frames)
             )
-        if _ERROR.search(frames) is not None:
+        if b"error" in frames and _ERROR.search(frames) is not None:
             self.failed = True
         return frames
 

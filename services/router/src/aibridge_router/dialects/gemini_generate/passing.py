@@ -68,6 +68,6 @@ class GeminiTap(StreamTap):
             if chunk.ends:
                 self.terminal = True
         self.usage_is_final = self.terminal and self.usage is not None
-        if _ERROR.search(frames) is not None:
+        if b"error" in frames and _ERROR.search(frames) is not None:
             self.failed = True
         return frames

@@ -52,7 +52,7 @@ class ChatTap(StreamTap):
             frames = self._read_usage(frames)
         if b"[DONE]" in frames and _DONE.search(frames) is not None:
             self.terminal = True
-        if _ERROR.search(frames) is not None:
+        if b"error" in frames and _ERROR.search(frames) is not None:
             self.failed = True
         return frames
 

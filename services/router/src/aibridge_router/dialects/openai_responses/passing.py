@@ -82,7 +82,7 @@ class ResponsesTap(StreamTap):
             for payload in payloads(frames):
                 if _TERMINAL.search(payload) is not None:
                     self._read_terminal(payload)
-        if _ERROR.search(frames) is not None:
+        if b"error" in frames and _ERROR.search(frames) is not None:
             self.failed = True
         return frames
 
