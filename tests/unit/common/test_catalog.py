@@ -123,8 +123,8 @@ class TestLoad:
             ),
             (
                 PROVIDER + MODEL + '[[chains]]\nmodel = "m1"\nbackups = ["m1"]',
-                "m1 stands there twice",
-                "chains[m1]",
+                "comes back to m1",
+                "chains.backups",
             ),
             (
                 PROVIDER + MODEL + '[[chains]]\nmodel = "m1"\nbackups = []\n' * 2,

@@ -6,7 +6,7 @@ services' databases are the truth.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,10 +16,15 @@ from msgspec import Meta, Struct
 
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import InvalidRequest
+from aibridge_common.proxy import Proxy
 from aibridge_common.usage import MICROTOKENS_PER_TOKEN, Multipliers
 
 Name = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
 Authentication = Literal["bearer", "x-api-key", "x-goog-api-key"]
+Timeout = Annotated[float, Meta(gt=0, le=3600)]
+
+FIRST_CONTENT_S = 30.0
+FIRST_CONTENT_OF_REASONING_S = 120.0
 
 
 class InvalidCatalog(InvalidRequest):
@@ -32,7 +37,8 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who hosts models.
 
     `paths` maps each dialect the provider speaks to its endpoint's path under `base_url`; `{model}` and `{verb}` stand
-    for Gemini's. `keys` are literal or `env:NAME`.
+    for Gemini's. `keys` are literal or `env:NAME`. `egresses` are those of the pool that its traffic may leave by; none
+    named means all of them.
     """
 
     name: Name
@@ -43,15 +49,11 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     paths: Annotated[dict[Dialect, str], Meta(min_length=1)]
     count_tokens_path: str | None = None
     headers: dict[str, str] = {}
+    egresses: list[Name] = []
 
     def resolved_keys(self, environ: Mapping[str, str]) -> list[str]:
         """The keys that can be used, with `env:NAME` looked up; unset ones are left out."""
-        found: list[str] = []
-        for key in self.keys:
-            value = environ.get(key.removeprefix("env:"), "") if key.startswith("env:") else key
-            if value:
-                found.append(value)
-        return found
+        return [value for key in self.keys if (value := resolved(key, environ))]
 
 
 class Capabilities(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,10 +103,21 @@ class MultiplierTexts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         )
 
 
+class Sibling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same model at another provider, tried before any other model is; charged at the same multipliers."""
+
+    provider: Name
+    upstream_model: str | None = None
+    dialect: Dialect | None = None
+
+
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model as customers name it; `upstream_model` is what its provider calls it, where that differs.
 
     `dialect` is the one it is spoken to in when a request must be converted; the provider's first where it is not said.
+
+    How long an attempt may take: to connect; until the answer begins (a whole answer begins when it is finished);
+    until a stream's first content, None for 30 s or 120 s where the model reasons; between frames; altogether.
     """
 
     id: Name
@@ -119,8 +132,20 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     multipliers: MultiplierTexts
     dialect: Dialect | None = None
     capabilities: Capabilities = Capabilities()
-    headers_timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 120.0
-    idle_timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    siblings: list[Sibling] = []
+    connect_timeout_s: Timeout = 3.0
+    headers_timeout_s: Timeout = 120.0
+    first_content_timeout_s: Timeout | None = None
+    idle_timeout_s: Timeout = 60.0
+    total_timeout_s: Timeout = 600.0
+
+    @property
+    def first_content_s(self) -> float:
+        """How long a stream may take until its first content."""
+        if self.first_content_timeout_s is not None:
+            return self.first_content_timeout_s
+        reasons = self.capabilities.reasoning != "none"
+        return FIRST_CONTENT_OF_REASONING_S if reasons else FIRST_CONTENT_S
 
 
 class Chain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,6 +153,25 @@ class Chain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     model: Name
     backups: list[Name]
+
+
+class Egress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A way out to the vendors: `direct`, or a proxy.
+
+    `url` is `direct`, `http://[user:password@]host:port`, `socks5://…`, or `env:NAME` that holds one of these.
+    A draining one takes no new requests.
+    """
+
+    name: Name
+    url: str
+    state: Literal["active", "draining", "off"] = "active"
+
+
+class Routing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What holds for every request: whether one may be served by another model, and after how many calls it ends."""
+
+    failover: bool = True
+    attempts_max: Annotated[int, Meta(ge=1, le=20)] = 5
 
 
 class Product(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,6 +195,8 @@ class Catalog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     providers: list[Provider]
     models: list[Model]
     chains: list[Chain] = []
+    egresses: list[Egress] = []
+    routing: Routing = Routing()
     products: list[Product] = []
 
 
@@ -171,7 +217,7 @@ def load_catalog(path: Path) -> Catalog:
         catalog = msgspec.convert(document, Catalog)
     except msgspec.ValidationError as error:
         raise InvalidCatalog(f"{path}: {error}") from None
-    _check(catalog)
+    check_catalog(catalog)
     spoken = {provider.name: next(iter(provider.paths)) for provider in catalog.providers}
     models = [
         model if model.dialect else msgspec.structs.replace(model, dialect=spoken[model.provider])
@@ -185,35 +231,88 @@ def keys_for(provider: Provider) -> list[str]:
     return provider.resolved_keys(os.environ)
 
 
-def _check(catalog: Catalog) -> None:
-    providers = _unique("providers.name", [provider.name for provider in catalog.providers])
+def resolved(value: str, environ: Mapping[str, str]) -> str:
+    """`value`, or what the variable holds that it names as `env:NAME`; empty where that is not set."""
+    return environ.get(value.removeprefix("env:"), "") if value.startswith("env:") else value
+
+
+def check_catalog(catalog: Catalog) -> None:
+    """Raise `InvalidCatalog` naming the first place that breaks a rule."""
+    _unique("providers.name", [provider.name for provider in catalog.providers])
     names = [model.id for model in catalog.models]
     _unique("models.id", names + [alias for model in catalog.models for alias in model.aliases])
     _unique("products.id", [product.id for product in catalog.products])
+    spoken = {provider.name: provider.paths for provider in catalog.providers}
     for model in catalog.models:
-        if model.provider not in providers:
-            raise InvalidCatalog(
-                f"model {model.id} names the unknown provider {model.provider}",
-                param="models.provider",
-            )
-        spoken = next(p.paths for p in catalog.providers if p.name == model.provider)
-        if model.dialect is not None and model.dialect not in spoken:
-            raise InvalidCatalog(
-                f"model {model.id}: {model.provider} does not speak {model.dialect.value}",
-                param="models.dialect",
-            )
+        _check_host(model, "models", model.provider, model.dialect, spoken)
+        for sibling in model.siblings:
+            _check_host(model, "models.siblings", sibling.provider, sibling.dialect, spoken)
+        _unique(
+            f"models[{model.id}].siblings.provider",
+            [model.provider, *(sibling.provider for sibling in model.siblings)],
+        )
         try:
             model.multipliers.microtokens()
         except ValueError as error:
             raise InvalidCatalog(f"model {model.id}: {error}", param="models.multipliers") from None
     _unique("chains.model", [chain.model for chain in catalog.chains])
     for chain in catalog.chains:
-        for name in [chain.model, *chain.backups]:
-            if name not in names:
+        check_chain(chain, names)
+    ways_out = _unique("egresses.name", [egress.name for egress in catalog.egresses])
+    for egress in catalog.egresses:
+        check_egress_url(egress.url)
+    for provider in catalog.providers:
+        for name in provider.egresses:
+            if name not in ways_out:
                 raise InvalidCatalog(
-                    f"the chain of {chain.model} names the unknown model {name}", param="chains"
+                    f"provider {provider.name} names the unknown egress {name}",
+                    param="providers.egresses",
                 )
-        _unique(f"chains[{chain.model}]", [chain.model, *chain.backups])
+
+
+def check_chain(chain: Chain, models: Iterable[str]) -> None:
+    """Raise `InvalidCatalog` for a chain with unknown models, or one that comes back to a model."""
+    for place, name in [("model", chain.model), *(("backups", name) for name in chain.backups)]:
+        if name not in models:
+            raise InvalidCatalog(
+                f"the chain of {chain.model} names the unknown model {name}",
+                param=f"chains.{place}",
+            )
+    seen = {chain.model}
+    for name in chain.backups:
+        if name in seen:
+            raise InvalidCatalog(
+                f"the chain of {chain.model} comes back to {name}: that would be a cycle",
+                param="chains.backups",
+            )
+        seen.add(name)
+
+
+def check_egress_url(url: str) -> None:
+    """Raise `InvalidCatalog` unless it is `direct`, `env:NAME` or a proxy; what it says never quotes a password."""
+    if url == "direct" or (url.startswith("env:") and url != "env:"):
+        return
+    try:
+        Proxy.parse(url)
+    except ValueError as error:
+        raise InvalidCatalog(f"{error}", param="egresses.url") from None
+
+
+def _check_host(
+    model: Model,
+    place: str,
+    provider: str,
+    dialect: Dialect | None,
+    spoken: Mapping[str, Mapping[Dialect, str]],
+) -> None:
+    if provider not in spoken:
+        raise InvalidCatalog(
+            f"model {model.id} names the unknown provider {provider}", param=f"{place}.provider"
+        )
+    if dialect is not None and dialect not in spoken[provider]:
+        raise InvalidCatalog(
+            f"model {model.id}: {provider} does not speak {dialect.value}", param=f"{place}.dialect"
+        )
 
 
 def _unique(place: str, names: list[str]) -> set[str]:

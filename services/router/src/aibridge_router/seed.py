@@ -1,10 +1,24 @@
 """Bring a catalogue file into the router; running it again applies what changed."""
 
+import os
+
 import msgspec
 
-from aibridge_common.catalog import Catalog, InvalidCatalog, Provider, keys_for
+from aibridge_common.catalog import (
+    Catalog,
+    InvalidCatalog,
+    Provider,
+    check_egress_url,
+    keys_for,
+    resolved,
+)
 from aibridge_common.db.engine import Database, transaction
-from aibridge_router.catalog.store import replace_catalog, replace_keys
+from aibridge_router.catalog.store import (
+    keep_egresses,
+    put_egress,
+    replace_catalog,
+    replace_keys,
+)
 from aibridge_router.upstream.sealed import Sealer
 
 STAND_IN_KEY = "sandbox-stand-in-key"
@@ -34,6 +48,12 @@ async def seed_catalog(database: Database, sealer: Sealer, catalog: Catalog) -> 
             if not keys:
                 keyless.append(provider.name)
             await replace_keys(tx, provider.name, keys, sealer.seal)
+        usable = {egress.name: resolved(egress.url, os.environ) for egress in catalog.egresses}
+        await keep_egresses(tx, [name for name, url in usable.items() if url])
+        for egress in catalog.egresses:
+            if url := usable[egress.name]:
+                check_egress_url(url)
+                await put_egress(tx, egress.name, url, egress.state, sealer.seal)
     return keyless
 
 

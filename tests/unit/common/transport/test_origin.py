@@ -2,7 +2,7 @@
 
 import pytest
 
-from aibridge_common.transport import Origin, Proxy
+from aibridge_common.transport import Origin
 
 
 class TestOrigin:
@@ -68,54 +68,3 @@ class TestOrigin:
     def test_host_header(self, url: str, header: str) -> None:
         """The port is named where it is not the scheme's own."""
         assert header == Origin.parse(url)[0].host_header
-
-
-class TestProxy:
-    @pytest.mark.parametrize(
-        ("url", "expected"),
-        [
-            ("http://p.test:3128", Proxy(kind="http", host="p.test", port=3128)),
-            ("http://p.test/", Proxy(kind="http", host="p.test", port=8080)),
-            ("socks5://p.test", Proxy(kind="socks5", host="p.test", port=1080)),
-            ("socks5://[::1]:9", Proxy(kind="socks5", host="::1", port=9)),
-            (
-                "http://u:p@p.test:1",
-                Proxy(kind="http", host="p.test", port=1, username="u", password="p"),
-            ),
-            (
-                "socks5://u@p.test:1",
-                Proxy(kind="socks5", host="p.test", port=1, username="u", password=None),
-            ),
-            (
-                "http://a%40b:p%3A%2F%40%25@p.test:1",
-                Proxy(kind="http", host="p.test", port=1, username="a@b", password="p:/@%"),
-            ),
-        ],
-    )
-    def test_good(self, url: str, expected: Proxy) -> None:
-        assert expected == Proxy.parse(url)
-
-    @pytest.mark.parametrize(
-        ("url", "reason"),
-        [
-            ("", "no: a proxy"),
-            ("p.test:8080", "a proxy is"),
-            ("https://p.test", "https: a proxy"),
-            ("socks4://p.test", "socks4: a proxy"),
-            ("http://", "no host"),
-            ("http://:1", "no host"),
-            ("http://p.test/path", "after the port"),
-            ("http://p.test?x=1", "after the port"),
-            ("http://p.test#x", "after the port"),
-            ("http://p.test:99999", "ort"),
-        ],
-    )
-    def test_bad(self, url: str, reason: str) -> None:
-        with pytest.raises(ValueError, match=reason):
-            Proxy.parse(url)
-
-    def test_password_is_not_printed(self) -> None:
-        proxy = Proxy.parse("http://ann:hunter2@p.test:1")
-
-        assert "hunter2" not in f"{proxy!r} {proxy}"
-        assert "p.test:1" in repr(proxy)

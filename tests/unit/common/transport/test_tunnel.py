@@ -6,11 +6,11 @@ import ssl
 
 import pytest
 
+from aibridge_common.proxy import Proxy
 from aibridge_common.transport import (
     ConnectFailed,
     ConnectTimeout,
     Origin,
-    Proxy,
     Sent,
     Timers,
 )

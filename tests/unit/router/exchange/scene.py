@@ -21,7 +21,7 @@ from aibridge_common.ids import uuid7
 from aibridge_common.settings import Secret
 from aibridge_common.usage import Multipliers
 from aibridge_common.web.client import Client
-from aibridge_router.catalog.registry import Registry
+from aibridge_router.catalog.registry import Registry, UpstreamKey
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.exchange.exchange import Exchange, Services
 from aibridge_router.exchange.inbound import Inbound
@@ -318,7 +318,7 @@ def registry(base_url: str, **model_options: Any) -> Registry:
     cards = [
         RateCard(model=one.id, version=3, valid_from=began, multipliers=CARD) for one in models
     ]
-    keys = {provider.name: [Secret(KEY)] for provider in providers}
+    keys = {provider.name: [UpstreamKey(id=uuid7(), secret=Secret(KEY))] for provider in providers}
     return Registry(models, providers, keys, cards)
 
 

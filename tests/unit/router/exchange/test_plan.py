@@ -228,6 +228,6 @@ class TestRegistry:
             max_output_tokens=1,
             multipliers=MultiplierTexts(input="1", output="1"),
         )
-        catalog = Registry([model], [], {}, [])
+        catalog = Registry([model], list(REGISTRY._providers.values()), {}, [])
 
         assert [catalog.find(name) for name in ("m", "a", "b")] == [model] * 3

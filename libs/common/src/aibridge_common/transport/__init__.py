@@ -11,7 +11,7 @@ from aibridge_common.transport.errors import (
     Sent,
     TransportError,
 )
-from aibridge_common.transport.origin import Origin, Proxy
+from aibridge_common.transport.origin import Origin
 from aibridge_common.transport.pool import Pool, Timers
 from aibridge_common.transport.response import Response
 
@@ -25,7 +25,6 @@ __all__ = [
     "Origin",
     "Pool",
     "ProtocolViolation",
-    "Proxy",
     "Response",
     "Sent",
     "Timers",

@@ -1,11 +1,10 @@
 """Where a connection goes: parsed once, never per request."""
 
-from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-_PORTS = {"http": 80, "https": 443, "socks5": 1080}
+_PORTS = {"http": 80, "https": 443}
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -59,34 +58,3 @@ class Origin(Struct, frozen=True, kw_only=True):
             tls=parts.scheme == "https",
         )
         return origin, parts.path.rstrip("/")
-
-
-class Proxy(Struct, frozen=True, kw_only=True):
-    """An egress: an HTTP CONNECT or SOCKS5 proxy."""
-
-    kind: Literal["http", "socks5"]
-    host: str
-    port: int
-    username: str | None = None
-    password: str | None = None
-
-    @staticmethod
-    def parse(url: str) -> "Proxy":
-        """`http://[user:password@]host:port` or `socks5://…`. Raises ValueError naming what is wrong."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "socks5"}:
-            raise ValueError(f"{parts.scheme or 'no'}: a proxy is http or socks5")
-        if not parts.hostname:
-            raise ValueError("the proxy URL names no host")
-        if parts.path.strip("/") or parts.query or parts.fragment:
-            raise ValueError("the proxy URL must end after the port")
-        return Proxy(
-            kind="http" if parts.scheme == "http" else "socks5",
-            host=parts.hostname,
-            port=parts.port or (8080 if parts.scheme == "http" else 1080),
-            username=None if parts.username is None else unquote(parts.username),
-            password=None if parts.password is None else unquote(parts.password),
-        )
-
-    def __repr__(self) -> str:
-        return f"Proxy({self.kind}://{self.host}:{self.port})"

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from aibridge_common.proxy import Proxy
 from aibridge_common.transport.connection import Connection
 from aibridge_common.transport.errors import (
     ConnectFailed,
     ConnectionDropped,
     ConnectTimeout,
 )
-from aibridge_common.transport.origin import Origin, Proxy
+from aibridge_common.transport.origin import Origin
 from aibridge_common.transport.response import Response
 from aibridge_common.transport.tunnel import open_tunnel
 

@@ -4,8 +4,9 @@ import asyncio
 import base64
 import socket
 
+from aibridge_common.proxy import Proxy
 from aibridge_common.transport.errors import ConnectFailed
-from aibridge_common.transport.origin import Origin, Proxy
+from aibridge_common.transport.origin import Origin
 
 _ANSWER_BYTES_MAX = 8192
 _SOCKS_VERSION, _NO_AUTH, _PASSWORD_AUTH, _CONNECT, _DOMAIN = 5, 0, 2, 1, 3

@@ -59,7 +59,7 @@ class CountTokens:
 
     async def _ask_vendor(self, target: Target, path: str, inbound: Inbound, body: bytes) -> bytes:
         pool, prefix = self._pools.at(target.provider.base_url)
-        key = target.key.reveal()
+        key = target.keys[0].secret.reveal()
         headers = upstream_headers(
             inbound.headers, target.provider, key, inbound.public_id, bearer=False
         )

@@ -10,10 +10,10 @@ from aibridge_common.contracts.billing import RateCard
 from aibridge_common.db.engine import Database, transaction
 from aibridge_common.errors import AIBridgeError
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT, PRICES_CHANGED_SUBJECT
-from aibridge_common.settings import Secret
+from aibridge_common.proxy import Proxy
 from aibridge_common.telemetry.log import get_logger
-from aibridge_router.catalog.registry import Registry
-from aibridge_router.catalog.store import read_catalog
+from aibridge_router.catalog.registry import Registry, UpstreamKey, WayOut
+from aibridge_router.catalog.store import SealedEgress, read_catalog
 from aibridge_router.upstream.sealed import Sealer
 
 EVERY_S = 30.0
@@ -47,7 +47,13 @@ class CatalogRefresh:
             pause_s = EVERY_S
             try:
                 self.registry = await self.load()
-            except (DBAPIError, OSError, TimeoutError, AIBridgeError) as error:
+            except (
+                DBAPIError,
+                OSError,
+                TimeoutError,
+                AIBridgeError,
+                ValueError,  # a row that a newer release wrote: msgspec's is one of these
+            ) as error:
                 self._log.warning("catalog.not_loaded", error=str(error))
                 pause_s = RETRY_S if self.registry is None else EVERY_S
             with anyio.move_on_after(pause_s):
@@ -58,12 +64,28 @@ class CatalogRefresh:
         async with transaction(self._database) as tx:
             rows = await read_catalog(tx)
         cards = await self._billing.rate_cards()
-        keys: dict[str, list[Secret]] = {}
+        keys: dict[str, list[UpstreamKey]] = {}
         for row in rows.keys:
-            keys.setdefault(row.provider, []).append(
-                self._sealer.unseal(row.sealed, row.id, row.provider)
-            )
-        return Registry(rows.catalog.models, rows.catalog.providers, keys, self._in_force(cards))
+            secret = self._sealer.unseal(row.sealed, row.id, row.provider)
+            keys.setdefault(row.provider, []).append(UpstreamKey(id=row.id, secret=secret))
+        catalog = rows.catalog
+        return Registry(
+            catalog.models,
+            catalog.providers,
+            keys,
+            self._in_force(cards),
+            chains=catalog.chains,
+            egresses=[self._way_out(row) for row in rows.egresses if row.state != "off"],
+            routing=catalog.routing,
+        )
+
+    def _way_out(self, row: SealedEgress) -> WayOut:
+        url = self._sealer.unseal(row.sealed, row.id, row.name).reveal()
+        return WayOut(
+            name=row.name,
+            proxy=None if url == "direct" else Proxy.parse(url),
+            draining=row.state == "draining",
+        )
 
     def _in_force(self, cards: list[RateCard]) -> list[RateCard]:
         now = self._clock.now()

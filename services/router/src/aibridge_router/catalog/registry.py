@@ -1,32 +1,62 @@
 """The catalogue in memory: what a request looks up. Replaced as a whole when a row changes."""
 
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
 from msgspec import Struct
 
-from aibridge_common.catalog import Model, Provider
+from aibridge_common.catalog import Chain, Model, Provider, Routing, Sibling
 from aibridge_common.contracts.billing import RateCard
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import ModelNotFound, Unavailable
+from aibridge_common.proxy import Proxy
 from aibridge_common.settings import Secret
 
 
+class UpstreamKey(Struct, frozen=True, kw_only=True):
+    """One of the operator's keys at a provider; `id` is its row's, the same in every router."""
+
+    id: UUID
+    secret: Secret
+
+
+class WayOut(Struct, frozen=True, kw_only=True):
+    """An egress of the pool; `proxy` None leaves directly."""
+
+    name: str
+    proxy: Proxy | None = None
+    draining: bool = False
+
+
 class Target(Struct, frozen=True, kw_only=True):
-    """A model on its provider, ready to be called."""
+    """A model at one provider, with the keys and the price to call it."""
 
     model: Model
     provider: Provider
-    key: Secret
+    upstream_model: str
+    """What the provider calls the model."""
+    own_dialect: Dialect
+    keys: tuple[UpstreamKey, ...]
     card: RateCard
-
-    @property
-    def upstream_model(self) -> str:
-        """What the provider calls the model."""
-        return self.model.upstream_model or self.model.id
 
     def dialect_for(self, asked: Dialect) -> Dialect:
         """The dialect to speak to it: the one that was asked in if its provider speaks it, else the model's own."""
-        if asked in self.provider.paths:
-            return asked
-        return self.model.dialect or next(iter(self.provider.paths))
+        return asked if asked in self.provider.paths else self.own_dialect
+
+
+class Missing(Struct, frozen=True, kw_only=True):
+    """A place of a chain that cannot be called, and why."""
+
+    model: str
+    provider: str
+    reason: str
+
+
+class ChainOfTargets(Struct, frozen=True, kw_only=True):
+    """Who may serve a model, in order: itself, its siblings, then the same of each backup."""
+
+    targets: tuple[Target, ...]
+    missing: tuple[Missing, ...]
 
 
 class Registry:
@@ -36,14 +66,22 @@ class Registry:
         self,
         models: list[Model],
         providers: list[Provider],
-        keys: dict[str, list[Secret]],
+        keys: Mapping[str, Sequence[UpstreamKey]],
         cards: list[RateCard],
+        *,
+        chains: list[Chain] | None = None,
+        egresses: list[WayOut] | None = None,
+        routing: Routing | None = None,
     ) -> None:
         self._names = {name: model for model in models for name in [model.id, *model.aliases]}
         self._providers = {provider.name: provider for provider in providers}
-        self._keys = keys
+        self._keys = {name: tuple(of_provider) for name, of_provider in keys.items()}
         self._cards = {card.model: card for card in cards}
+        self._backups = {chain.model: chain.backups for chain in chains or ()}
         self.models = models
+        self.routing = routing or Routing()
+        self.egresses = tuple(egresses or ())
+        self._chains = {model.id: self._resolve(model) for model in models}
 
     def find(self, name: str) -> Model:
         """The model behind an id or alias. Raises `ModelNotFound`."""
@@ -56,18 +94,49 @@ class Registry:
         """Who hosts the model."""
         return self._providers[model.provider]
 
+    def chain(self, name: str) -> ChainOfTargets:
+        """Who may serve a request for `name`. Raises `ModelNotFound`."""
+        return self._chains[self.find(name).id]
+
     def target(self, name: str) -> Target:
-        """Where a request for `name` goes.
+        """The first that can serve the model itself.
 
         Raises `ModelNotFound`, and `Unavailable` when the operator has set no key or no price.
         """
         model = self.find(name)
-        provider = self._providers[model.provider]
-        keys = self._keys.get(provider.name)
-        if not keys:
-            name = provider.title or provider.name
-            raise Unavailable(f"the operator has set no {name} key, so {model.id} cannot be served")
+        chain = self._chains[model.id]
+        for target in chain.targets:
+            if target.model is model:
+                return target
+        raise Unavailable(f"{chain.missing[0].reason}, so {model.id} cannot be served")
+
+    def _resolve(self, model: Model) -> ChainOfTargets:
+        backups = [self._names[name] for name in self._backups.get(model.id, ())]
+        places = [place for one in [model, *backups] for place in self._places_of(one)]
+        return ChainOfTargets(
+            targets=tuple(place for place in places if isinstance(place, Target)),
+            missing=tuple(place for place in places if isinstance(place, Missing)),
+        )
+
+    def _places_of(self, model: Model) -> list[Target | Missing]:
+        own = Sibling(
+            provider=model.provider, upstream_model=model.upstream_model, dialect=model.dialect
+        )
+        return [self._place(model, host) for host in [own, *model.siblings]]
+
+    def _place(self, model: Model, host: Sibling) -> Target | Missing:
+        provider = self._providers[host.provider]
+        title = provider.title or provider.name
+        keys = self._keys.get(provider.name, ())
         card = self._cards.get(model.id)
-        if card is None:
-            raise Unavailable(f"{model.id} has no price, so it cannot be served")
-        return Target(model=model, provider=provider, key=keys[0], card=card)
+        if not keys or card is None:
+            reason = f"the operator has set no {title} key" if not keys else "it has no price"
+            return Missing(model=model.id, provider=provider.name, reason=reason)
+        return Target(
+            model=model,
+            provider=provider,
+            upstream_model=host.upstream_model or model.id,
+            own_dialect=host.dialect or next(iter(provider.paths)),
+            keys=keys,
+            card=card,
+        )

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import text
 
-from aibridge_common.catalog import Catalog, Chain, Model, Provider
+from aibridge_common.catalog import Catalog, Chain, Model, Provider, Routing
 from aibridge_common.db.engine import Transaction
 from aibridge_common.ids import uuid7
 
@@ -24,11 +24,21 @@ class SealedKey(Struct, frozen=True, kw_only=True):
     sealed: bytes
 
 
+class SealedEgress(Struct, frozen=True, kw_only=True):
+    """An egress as it is stored: its URL may carry credentials."""
+
+    id: UUID
+    name: str
+    sealed: bytes
+    state: str
+
+
 class CatalogRows(Struct, frozen=True, kw_only=True):
     """Everything the router needs to know to route."""
 
     catalog: Catalog
     keys: list[SealedKey]
+    egresses: list[SealedEgress]
 
 
 async def read_catalog(tx: Transaction) -> CatalogRows:
@@ -39,13 +49,20 @@ async def read_catalog(tx: Transaction) -> CatalogRows:
     keys = await tx.execute(
         text("SELECT id, provider, sealed FROM upstream_key WHERE active ORDER BY id")
     )
+    egresses = await tx.execute(text("SELECT id, name, sealed, state FROM egress ORDER BY name"))
+    routing = (await tx.execute(text("SELECT document FROM routing"))).scalar_one_or_none()
     return CatalogRows(
         catalog=Catalog(
             providers=[msgspec.convert(row.document, Provider) for row in providers],
             models=[msgspec.convert(row.document, Model) for row in models],
             chains=[Chain(model=row.model, backups=list(row.backups)) for row in chains],
+            routing=msgspec.convert(routing or {}, Routing),
         ),
         keys=[SealedKey(id=row.id, provider=row.provider, sealed=row.sealed) for row in keys],
+        egresses=[
+            SealedEgress(id=row.id, name=row.name, sealed=row.sealed, state=row.state)
+            for row in egresses
+        ],
     )
 
 
@@ -87,6 +104,39 @@ async def replace_catalog(tx: Transaction, catalog: Catalog) -> None:
             text("INSERT INTO chain (model, backups) VALUES (:model, :backups)"),
             {"model": chain.model, "backups": chain.backups},
         )
+
+    await put_routing(tx, catalog.routing)
+
+
+async def put_routing(tx: Transaction, routing: Routing) -> None:
+    """Make this the routing of every router."""
+    await tx.execute(
+        text(
+            "INSERT INTO routing (document) VALUES (CAST(:document AS jsonb))"
+            " ON CONFLICT (only_one) DO UPDATE SET document = excluded.document"
+        ),
+        {"document": msgspec.json.encode(routing).decode()},
+    )
+
+
+async def put_egress(
+    tx: Transaction, name: str, url: str, state: str, seal_with: SealFunction
+) -> None:
+    """Add an egress, or change the one of that name."""
+    row = await tx.execute(text("SELECT id FROM egress WHERE name = :name"), {"name": name})
+    egress_id = row.scalar_one_or_none() or uuid7()
+    await tx.execute(
+        text(
+            "INSERT INTO egress (id, name, sealed, state) VALUES (:id, :name, :sealed, :state)"
+            " ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed, state = excluded.state"
+        ),
+        {"id": egress_id, "name": name, "sealed": seal_with(url, egress_id, name), "state": state},
+    )
+
+
+async def keep_egresses(tx: Transaction, names: list[str]) -> None:
+    """Remove every other egress."""
+    await tx.execute(text("DELETE FROM egress WHERE NOT name = ANY(:names)"), {"names": names})
 
 
 async def replace_keys(

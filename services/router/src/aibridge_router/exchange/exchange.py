@@ -155,7 +155,7 @@ class Exchange:
             upstream_headers(
                 self._inbound.headers,
                 target.provider,
-                target.key.reveal(),
+                target.keys[0].secret.reveal(),
                 self._inbound.public_id,
                 bearer=plan.bearer,
             ),
@@ -205,7 +205,7 @@ class Exchange:
     async def _pass_refusal_on(self, response: Response) -> None:
         body = await response.read(REFUSAL_BYTES_MAX, self._plan.target.model.idle_timeout_s)
         passed_on = self._plan.carriage.refusal(
-            response.status, body, self._plan.target.key.reveal()
+            response.status, body, self._plan.target.keys[0].secret.reveal()
         )
         if passed_on is None:
             raise own_words(self._provider, response.status, _retry_after_s(response))
