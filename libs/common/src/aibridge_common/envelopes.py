@@ -91,7 +91,7 @@ def render(surface: Surface, error: AIBridgeError, request_id: str | None = None
     row = _row(surface, error)
     status = row.status or error.status
     headers = [(b"content-type", b"application/json")]
-    if error.status in _NEVER_RETRY:
+    if error.final or error.status in _NEVER_RETRY:
         headers.append((b"x-should-retry", b"false"))
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after_s))

@@ -35,6 +35,8 @@ class AIBridgeError(Exception):
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+        self.final = False
+        """Whether the caller gains nothing by sending the same again: we have tried several times already."""
 
 
 class InvalidRequest(AIBridgeError):

@@ -1,5 +1,6 @@
 """The composition root of the router."""
 
+import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,9 @@ from aibridge_router.catalog.refresh import CatalogRefresh
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.exchange.exchange import Services
 from aibridge_router.exchange.pump import Pumps
+from aibridge_router.failover.health import Health
+from aibridge_router.failover.walk import further_budget
+from aibridge_router.gossip import Gossip
 from aibridge_router.settings import Settings
 from aibridge_router.spool.outbox import Outbox
 from aibridge_router.upstream.fetch import Fetcher
@@ -68,14 +72,26 @@ def create_app(settings: Settings) -> Litestar:
         catalog = state.catalog = CatalogRefresh(database, billing, sealer, clock)
         wallets = Wallets(billing, clock, settings.name)
         outbox, pools, pumps = Outbox(settings.name), Pools(), Pumps()
-        services = Services(pools=pools, wallets=wallets, outbox=outbox, clock=clock)
-        state.relay = Relay(guard, catalog, services, pumps, Fetcher(enabled=settings.fetch_urls))
+        rng = random.Random()  # noqa: S311 - spreads load, guards nothing
+        health = Health(rng)
+        services = Services(
+            pools=pools,
+            wallets=wallets,
+            outbox=outbox,
+            clock=clock,
+            health=health,
+            further=further_budget(),
+            fetcher=Fetcher(enabled=settings.fetch_urls),
+            rng=rng,
+        )
+        state.relay = Relay(guard, catalog, services, pumps)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(catalog.run, bus)
                 tasks.start_soon(outbox.run, bus)
                 tasks.start_soon(wallets.run)
                 tasks.start_soon(pumps.watch)
+                tasks.start_soon(Gossip(health, clock, settings.name).run, bus)
                 yield
                 await pumps.drain(settings.drain_s)
                 await outbox.drain(SETTLE_TIMEOUT_S)

@@ -1,6 +1,7 @@
 """The router's public paths as the gateway calls them: what is served without a vendor, and who is refused."""
 
 import json
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -25,6 +26,8 @@ from aibridge_router.catalog.registry import Registry
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.exchange.exchange import Services
 from aibridge_router.exchange.pump import Pumps
+from aibridge_router.failover.health import Health
+from aibridge_router.failover.walk import further_budget
 from aibridge_router.spool.outbox import Outbox
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.pools import Pools
@@ -82,10 +85,14 @@ async def client(catalog: SimpleNamespace) -> AsyncIterator[httpx.AsyncClient]:
         wallets=Wallets(cast("BillingClient", NoMoney()), clock, "router-0"),
         outbox=Outbox("router-0"),
         clock=clock,
+        health=Health(random.Random(1)),
+        further=further_budget(),
+        fetcher=Fetcher(enabled=False),
+        rng=random.Random(1),
     )
     guard = ServiceGuard({"token-of-the-gateway": "gateway"})
     catalogue = cast("CatalogRefresh", catalog)
-    relay = Relay(guard, catalogue, services, Pumps(), Fetcher(enabled=False))
+    relay = Relay(guard, catalogue, services, Pumps())
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         await relay(scope, receive, send)

@@ -13,7 +13,6 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     monkeypatch.setattr(pump, "TICK_S", 0.02)
     monkeypatch.setattr(pump, "DRAIN_AFTER_CLIENT_S", 0.2)
     monkeypatch.setattr(pump, "STALL_S", 0.2)
-    monkeypatch.setattr(pump, "DEADLINE_S", 5.0)
     monkeypatch.setattr(exchange, "LAST_WORD_S", 0.1)
     async with opened() as running:
         yield running

@@ -1,7 +1,8 @@
 """A scripted vendor on loopback, a client that may leave or stall, and everything between them for real."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from aibridge_common.catalog import Model, MultiplierTexts, Provider
+from aibridge_common.catalog import Chain, Model, MultiplierTexts, Provider
 from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import SystemClock
 from aibridge_common.contracts.billing import AcquireLease, Lease, RateCard
@@ -23,11 +24,14 @@ from aibridge_common.usage import Multipliers
 from aibridge_common.web.client import Client
 from aibridge_router.catalog.registry import Registry, UpstreamKey
 from aibridge_router.credit.wallet import Wallets
+from aibridge_router.exchange.asked import read_asked
 from aibridge_router.exchange.exchange import Exchange, Services
 from aibridge_router.exchange.inbound import Inbound
-from aibridge_router.exchange.plan import plan_exchange
 from aibridge_router.exchange.pump import Pumps
+from aibridge_router.failover.health import Health
+from aibridge_router.failover.walk import Rules, further_budget
 from aibridge_router.spool.outbox import Outbox
+from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.pools import Pools
 
 SAMPLES = Path(__file__).parents[3] / "samples"
@@ -219,13 +223,24 @@ class Scene:
         clock = SystemClock()
         self.wallets = Wallets(cast("BillingClient", self.billing), clock, "router-test")
         self.pools = Pools()
+        self.health = Health(random.Random(1))
         self.services = Services(
-            pools=self.pools, wallets=self.wallets, outbox=self.outbox, clock=clock
+            pools=self.pools,
+            wallets=self.wallets,
+            outbox=self.outbox,
+            clock=clock,
+            health=self.health,
+            further=further_budget(),
+            fetcher=Fetcher(enabled=False),
+            rng=random.Random(1),
         )
         self.pumps = Pumps()
         self.browser = Browser()
         self.headers: list[tuple[bytes, bytes]] = []
         self.model_options: dict[str, Any] = {}
+        self.chains: list[Chain] = []
+        self.rules = Rules()
+        self.left_s = 7.0
 
     def exchange(self, dialect: str, body: bytes | None = None, path: str = "") -> Exchange:
         endpoint = find_endpoint(path or PATHS[dialect])
@@ -236,11 +251,12 @@ class Scene:
             key_id=None,
             headers=self.headers,
             query=b"alt=sse",
+            left_s=self.left_s,
         )
         sent = BODIES[dialect] if body is None else body
-        plan = plan_exchange(endpoint, self.registry(), sent, inbound.query)
+        asked = read_asked(endpoint, self.registry(), sent, inbound.query)
         client = Client(self.browser.receive, self.browser.send)
-        return Exchange(self.services, endpoint, inbound, plan, client)
+        return Exchange(self.services, inbound, asked, self.rules, client)
 
     async def serve(self, dialect: str, body: bytes | None = None, path: str = "") -> Browser:
         """One exchange from its start to its end."""
@@ -248,7 +264,7 @@ class Scene:
         return self.browser
 
     def registry(self) -> Registry:
-        return registry(self.vendor.base_url, **self.model_options)
+        return registry(self.vendor.base_url, chains=self.chains, **self.model_options)
 
     @property
     def events(self) -> list[UsageRecorded]:
@@ -264,7 +280,7 @@ class Scene:
         return charges
 
 
-def registry(base_url: str, **model_options: Any) -> Registry:
+def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: Any) -> Registry:
     def model(name: str, provider: str, **more: Any) -> Model:
         return Model(
             id=name,
@@ -319,7 +335,7 @@ def registry(base_url: str, **model_options: Any) -> Registry:
         RateCard(model=one.id, version=3, valid_from=began, multipliers=CARD) for one in models
     ]
     keys = {provider.name: [UpstreamKey(id=uuid7(), secret=Secret(KEY))] for provider in providers}
-    return Registry(models, providers, keys, cards)
+    return Registry(models, providers, keys, cards, chains=list(chains))
 
 
 @asynccontextmanager

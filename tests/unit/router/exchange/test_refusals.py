@@ -3,18 +3,18 @@
 import pytest
 
 from aibridge_common.errors import Unavailable, UpstreamFailed, UpstreamTimeout
-from aibridge_router.exchange.refusals import VERBATIM, own_words, refusal_to_pass_on
+from aibridge_router.exchange.refusals import own_words, refusal_to_pass_on
 
 KEY = "sk-vendor-secret-0123456789"
 ERROR = b'{"error": {"message": "tools.0: extra  inputs"}}'
 
 
 class TestPassedOn:
-    @pytest.mark.parametrize("status", sorted(VERBATIM))
+    @pytest.mark.parametrize("status", [400, 404, 405, 413, 415, 422])
     def test_words_about_the_request_are_verbatim(self, status: int) -> None:
         assert refusal_to_pass_on(status, ERROR, KEY) == ERROR
 
-    @pytest.mark.parametrize("status", [401, 402, 403, 500, 502, 503, 504, 529])
+    @pytest.mark.parametrize("status", [401, 402, 403, 408, 409, 429, 500, 502, 503, 504, 529])
     def test_words_about_the_key_or_the_vendor_are_not(self, status: int) -> None:
         assert refusal_to_pass_on(status, ERROR, KEY) is None
 

@@ -12,12 +12,11 @@ from aibridge_router.api.counting import CountTokens, VendorRefused
 from aibridge_router.api.models import list_models, one_model
 from aibridge_router.catalog.refresh import CatalogRefresh
 from aibridge_router.catalog.registry import Registry
+from aibridge_router.exchange.asked import read_asked
 from aibridge_router.exchange.exchange import Exchange, Services
 from aibridge_router.exchange.inbound import Inbound, read_body, read_inbound
-from aibridge_router.exchange.inline import FetchFirst
-from aibridge_router.exchange.plan import plan_exchange
 from aibridge_router.exchange.pump import Pumps
-from aibridge_router.upstream.fetch import Fetcher
+from aibridge_router.failover.walk import Rules
 
 _GETS = frozenset({Operation.LIST_MODELS, Operation.GET_MODEL})
 
@@ -31,13 +30,11 @@ class Relay:
         catalog: CatalogRefresh,
         services: Services,
         pumps: Pumps,
-        fetcher: Fetcher,
     ) -> None:
         self._guard = guard
         self._catalog = catalog
         self._services = services
         self._pumps = pumps
-        self._fetcher = fetcher
         self._count_tokens = CountTokens(services.pools)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,12 +78,13 @@ class Relay:
         if endpoint.operation is Operation.COUNT_TOKENS:
             answer = await self._count_tokens.answer(endpoint, registry, inbound, body)
             return await _send_json(client, answer, inbound)
-        try:
-            plan = plan_exchange(endpoint, registry, body, inbound.query)
-        except FetchFirst as missing:
-            fetched = await self._fetcher.fetch_all(missing.urls)
-            plan = plan_exchange(endpoint, registry, body, inbound.query, fetched)
-        return await self._pumps.run(Exchange(self._services, endpoint, inbound, plan, client))
+        asked = read_asked(endpoint, registry, body, inbound.query)
+        rules = Rules(
+            failover=registry.routing.failover and inbound.failover,
+            larger_context=inbound.larger_context,
+            attempts_max=registry.routing.attempts_max,
+        )
+        return await self._pumps.run(Exchange(self._services, inbound, asked, rules, client))
 
 
 def _full_path(scope: Scope) -> str:

@@ -55,6 +55,7 @@ class Missing(Struct, frozen=True, kw_only=True):
 class ChainOfTargets(Struct, frozen=True, kw_only=True):
     """Who may serve a model, in order: itself, its siblings, then the same of each backup."""
 
+    model: Model
     targets: tuple[Target, ...]
     missing: tuple[Missing, ...]
 
@@ -114,6 +115,7 @@ class Registry:
         backups = [self._names[name] for name in self._backups.get(model.id, ())]
         places = [place for one in [model, *backups] for place in self._places_of(one)]
         return ChainOfTargets(
+            model=model,
             targets=tuple(place for place in places if isinstance(place, Target)),
             missing=tuple(place for place in places if isinstance(place, Missing)),
         )

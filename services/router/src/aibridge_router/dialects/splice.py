@@ -4,6 +4,7 @@ import re
 
 import msgspec
 
+from aibridge_common.dialect import Dialect
 from aibridge_router.dialects.body import invalid_body
 from aibridge_router.dialects.peek import Head
 
@@ -33,6 +34,24 @@ def ask_for_usage(body: bytes, head: Head) -> bytes:
     options = options or {}
     options["include_usage"] = msgspec.Raw(b"true")
     members["stream_options"] = msgspec.Raw(msgspec.json.encode(options))
+    return msgspec.json.encode(members)
+
+
+_OUTPUT_LIMITS: dict[Dialect, tuple[str, ...]] = {
+    Dialect.OPENAI_CHAT: ("max_completion_tokens", "max_tokens"),
+    Dialect.OPENAI_RESPONSES: ("max_output_tokens",),
+    Dialect.ANTHROPIC_MESSAGES: ("max_tokens",),
+}
+
+
+def lower_output_limit(body: bytes, dialect: Dialect, tokens: int) -> bytes:
+    """`body` whose output limits are at most `tokens`; one that names none stays as it is. Raises `InvalidRequest`."""
+    members = _members(body)
+    lowered = msgspec.Raw(b"%d" % tokens)
+    for name in _OUTPUT_LIMITS.get(dialect, ()):
+        said = members.get(name)
+        if said is not None and bytes(said).isdigit() and int(bytes(said)) > tokens:
+            members[name] = lowered
     return msgspec.json.encode(members)
 
 

@@ -1,7 +1,7 @@
 """Reads usage off a passing stream without changing it: what every dialect's tap has in common."""
 
 from aibridge_common.usage import Usage
-from aibridge_router.sse import FrameSplitter
+from aibridge_router.sse import FrameSplitter, payloads
 
 _BYTES_PER_TOKEN = 4
 
@@ -26,6 +26,8 @@ class StreamTap:
         """Whether the vendor ended the stream with an error event."""
         self.started = False
         """Whether a complete frame was seen."""
+        self.committed = False
+        """Whether a piece of the answer was seen, or its end: from here on no other target may answer."""
         self._deltas = 0
         self._delta_bytes = 0
         self._overhead_bytes = 0
@@ -41,13 +43,23 @@ class StreamTap:
                 self._overhead_bytes = len(frames) // count - _BYTES_PER_TOKEN
             self._deltas += count
             self._delta_bytes += len(frames)
-        return self._pass_on(frames)
+        if self.committed:
+            return self._pass_on(frames)
+        passed = self._pass_on(frames)
+        self.committed = self.terminal or any(
+            self._is_content(payload) for payload in payloads(frames)
+        )
+        return passed
 
     @property
     def output_estimate(self) -> int:
         """Tokens of answer that passed, for a stream that ends without saying: pieces, or bytes by four."""
         text_bytes = self._delta_bytes - self._deltas * self._overhead_bytes
         return max(self._deltas, text_bytes // _BYTES_PER_TOKEN)
+
+    def _is_content(self, payload: bytes) -> bool:
+        """Whether a frame carries a piece of the answer. Called until the first that does."""
+        raise NotImplementedError
 
     def _pass_on(self, frames: bytes) -> bytes:
         raise NotImplementedError

@@ -19,6 +19,9 @@ class CarriedStream(Protocol):
     started: bool
     """Whether the vendor said anything that is a stream."""
 
+    committed: bool
+    """Whether a piece of the answer, or its end, was seen: the commit point."""
+
     def feed(self, data: bytes) -> bytes:
         """Bytes for the client. Raises `FrameTooLong` or `msgspec.DecodeError` for a stream that is none."""
         ...

@@ -1,53 +1,68 @@
-"""One client exchange, from hold to settlement. Runs detached from the client: see `pump`."""
+"""One client exchange, from hold to settlement: attempts along the chain until one answers.
+
+Runs detached from the client: see `pump`.
+"""
 
 import asyncio
 import contextlib
+import random
 from enum import Enum
 
-import msgspec
 from msgspec import Struct
 
 from aibridge_common import envelopes
 from aibridge_common.clock import Clock
-from aibridge_common.dialect import Endpoint
 from aibridge_common.errors import (
     AIBridgeError,
+    InsufficientBalance,
+    InvalidRequest,
     Unavailable,
     UpstreamFailed,
     UpstreamTimeout,
 )
 from aibridge_common.events.usage import Outcome, UsageRecorded
 from aibridge_common.telemetry.log import get_logger
-from aibridge_common.transport import (
-    ConnectFailed,
-    HeadersTimeout,
-    IdleTimeout,
-    Response,
-    Timers,
-    TransportError,
-)
+from aibridge_common.transport import Response, TransportError
 from aibridge_common.usage import ImplausibleUsage, Usage, charge_microtokens
 from aibridge_common.web.client import Client
 from aibridge_router.canonical.codec import AnswerContext
-from aibridge_router.canonical.response import UnfinishedAnswer
+from aibridge_router.canonical.content import Data
 from aibridge_router.credit.book import Hold
 from aibridge_router.credit.estimate import worst_case_microtokens
 from aibridge_router.credit.wallet import Wallets
-from aibridge_router.exchange.carriage import CarriedStream
+from aibridge_router.exchange.asked import Asked
+from aibridge_router.exchange.attempt import (
+    NO_ANSWER,
+    Attempt,
+    AttemptFailed,
+    Verbatim,
+    WholeReply,
+    failure_on_the_wire,
+)
 from aibridge_router.exchange.inbound import Inbound
-from aibridge_router.exchange.plan import Plan
-from aibridge_router.exchange.refusals import own_words
+from aibridge_router.exchange.inline import FetchFirst
+from aibridge_router.exchange.plan import Plan, plan_attempt
+from aibridge_router.exchange.refusals import words_for
+from aibridge_router.exchange.session import session_of
 from aibridge_router.exchange.settlement import Ending, settle
+from aibridge_router.failover.budget import Budget
+from aibridge_router.failover.failure import Failure
+from aibridge_router.failover.health import Health
+from aibridge_router.failover.walk import Rules, Step, Walk
 from aibridge_router.spool.outbox import Outbox
-from aibridge_router.sse import FrameTooLong
-from aibridge_router.upstream.headers import returned_headers, upstream_headers
+from aibridge_router.upstream.fetch import Fetcher
+from aibridge_router.upstream.headers import returned_headers
 from aibridge_router.upstream.pools import Pools
 
-ANSWER_BYTES_MAX = 64 * 2**20
-REFUSAL_BYTES_MAX = 2**20
 BYTES_PER_TOKEN = 4
+DEADLINE_S = 600.0
+"""What an exchange may take altogether where the gateway says nothing: the official SDKs wait that long."""
+
 LAST_WORD_S = 5.0
 """How long a client may take to hear that the deadline passed."""
+
+ANSWER_S = 2.0
+"""Kept back from the deadline, so that there is time to say that it passed."""
 
 
 class Stop(Enum):
@@ -56,6 +71,7 @@ class Stop(Enum):
     DEADLINE = "deadline"
     CLIENT_GONE = "client gone"
     CLIENT_STALLED = "client stalled"
+    SHUTDOWN = "shutdown"
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -65,26 +81,45 @@ class Services(Struct, frozen=True, kw_only=True):
     wallets: Wallets
     outbox: Outbox
     clock: Clock
+    health: Health
+    further: Budget
+    fetcher: Fetcher
+    rng: random.Random
 
 
 class Exchange:
-    """Serves one planned request; whatever happens, `settle` runs once at its end."""
+    """Serves one request; whatever happens, it settles once at its end."""
 
     def __init__(
-        self, services: Services, endpoint: Endpoint, inbound: Inbound, plan: Plan, client: Client
+        self,
+        services: Services,
+        inbound: Inbound,
+        asked: Asked,
+        rules: Rules,
+        client: Client,
     ) -> None:
         self._services = services
-        self._endpoint = endpoint
         self._inbound = inbound
-        self._plan = plan
+        self._asked = asked
         self.client = client
         self.stop: Stop | None = None
         self._began_s = services.clock.monotonic_s()
+        self.deadline_s = self._began_s + inbound.left_s
         self._first_content_s: float | None = None
         self._hold: Hold | None = None
-        self._response: Response | None = None
-        self._ending = Ending(outcome=Outcome.UPSTREAM_ERROR)
-        self._tap: CarriedStream | None = None
+        self._held_microtokens = 0
+        self._attempt: Attempt | None = None
+        self._failed: list[tuple[Step, AttemptFailed]] = []
+        self._fetched: dict[str, Data] = {}
+        self._reply: WholeReply | None = None
+        self._walk = Walk(
+            asked.chain,
+            services.health,
+            services.further,
+            services.rng,
+            rules,
+            session_of(inbound, asked),
+        )
 
     async def run(self) -> None:
         """Serve, then settle. Never raises an error of the exchange itself."""
@@ -100,11 +135,6 @@ class Exchange:
         finally:
             self._close()
 
-    @property
-    def _provider(self) -> str:
-        provider = self._plan.target.provider
-        return provider.title or provider.name
-
     # --- serving ------------------------------------------------------------------------------
 
     async def _serve_or_say_why_not(self) -> None:
@@ -112,110 +142,177 @@ class Exchange:
             await self._serve()
         except AIBridgeError as error:
             await self._fail(error)
-        except TransportError as error:
-            await self._fail(self._from_wire(error))
-        except (
-            FrameTooLong,
-            msgspec.DecodeError,
-            UnicodeDecodeError,
-            RecursionError,
-            UnfinishedAnswer,
-        ):
-            await self._fail(own_words(self._provider, 200, None))
 
     async def _serve(self) -> None:
-        plan, services = self._plan, self._services
+        services, walk = self._services, self._walk
         services.outbox.check_room()
-        model = plan.target.model
-        self._hold = await services.wallets.hold(
-            self._inbound.account_id,
-            worst_case_microtokens(
-                plan.head,
-                len(plan.body),
-                model.context_tokens,
-                model.max_output_tokens,
-                plan.target.card.multipliers,
-            ),
-        )
-        response = await self._ask()
-        if not 200 <= response.status < 300:
-            await self._pass_refusal_on(response)
-        elif _is_event_stream(response):
-            await self._stream(response)
-        else:
-            await self._answer(response)
-
-    async def _ask(self) -> Response:
-        plan = self._plan
-        target = plan.target
-        pool, prefix = self._services.pools.at(target.provider.base_url)
-        response = self._response = await pool.request(
-            b"POST",
-            (prefix + plan.path).encode(),
-            upstream_headers(
-                self._inbound.headers,
-                target.provider,
-                target.keys[0].secret.reveal(),
-                self._inbound.public_id,
-                bearer=plan.bearer,
-            ),
-            plan.body,
-            Timers(headers_s=target.model.headers_timeout_s, idle_s=target.model.idle_timeout_s),
-        )
-        return response
-
-    async def _answer(self, response: Response) -> None:
-        plan = self._plan
-        body = await response.read(ANSWER_BYTES_MAX, plan.target.model.idle_timeout_s)
-        answer, usage = plan.carriage.answer(body, self._context)
-        self._first_content_s = self._services.clock.monotonic_s()
-        self._ending = Ending(
-            outcome=Outcome.COMPLETED,
-            reported=usage,
-            reported_is_final=usage is not None,
-            delivered_tokens=len(body) // BYTES_PER_TOKEN,
-            input_estimate=self._input_estimate,
-        )
-        headers = self._answer_headers(response)
-        headers.append((b"content-length", b"%d" % len(answer)))
-        await self.client.start(response.status, headers)
-        await self.client.finish(answer)
-
-    async def _stream(self, response: Response) -> None:
-        plan, client = self._plan, self.client
-        idle_s = plan.target.model.idle_timeout_s
-        tap = self._tap = plan.carriage.stream(self._context)
-        client.watch()
-        while data := await response.next_chunk(idle_s):
-            data = tap.feed(data)
-            if not data:
+        if self._asked.head.stream:
+            self.client.watch()
+        while (step := walk.next(services.clock.monotonic_s())) is not None:
+            plan = await self._planned(step)
+            if plan is None or not await self._afford(step, plan):
                 continue
-            if not client.started:
-                self._first_content_s = self._services.clock.monotonic_s()
-                headers = self._answer_headers(response)
-                headers.append((b"cache-control", b"no-cache"))
-                await client.start(response.status, headers)
-            await client.write(data)
-        if not tap.started:
-            raise own_words(self._provider, 200, None)
-        if not (tap.terminal or tap.failed):
-            raise UpstreamFailed(f"{self._provider} ended the stream early")
+            if step.wait_s:
+                await asyncio.sleep(step.wait_s)
+            if not self._has_time or self.client.gone_at_s is not None:
+                break
+            if await self._try(step, plan):
+                return
+        await self._give_up()
+
+    async def _planned(self, step: Step) -> Plan | None:
+        """How the target is asked; None when it cannot carry the request and another is to be looked for.
+
+        Raises what is wrong with the request when that is told by the model it was written for.
+        """
+        try:
+            try:
+                return plan_attempt(self._asked, step.target, self._fetched)
+            except FetchFirst as missing:
+                self._fetched |= await self._services.fetcher.fetch_all(missing.urls)
+                return plan_attempt(self._asked, step.target, self._fetched)
+        except InvalidRequest as error:
+            if not step.stand_in:
+                raise
+            self._walk.skip(step, error.message)
+            return None
+
+    async def _afford(self, step: Step, plan: Plan) -> bool:
+        """Hold what the target may cost. A dearer stand-in that the balance does not cover is passed over."""
+        target, model = step.target, step.target.model
+        worst = worst_case_microtokens(
+            self._asked.head,
+            len(plan.body),
+            model.context_tokens,
+            model.max_output_tokens,
+            target.card.multipliers,
+        )
+        if self._hold is not None and worst <= self._held_microtokens:
+            return True
+        wallets = self._services.wallets
+        try:
+            hold = await wallets.hold(self._inbound.account_id, worst)
+        except (InsufficientBalance, Unavailable) as error:
+            if not step.stand_in:
+                raise
+            self._walk.skip(step, f"the balance does not cover it: {error.message}")
+            return False
+        if self._hold is not None:
+            wallets.finish(self._hold, 0)
+        self._hold, self._held_microtokens = hold, worst
+        return True
+
+    async def _try(self, step: Step, plan: Plan) -> bool:
+        """Make one attempt; whether it answered. What it means for others is reported either way."""
+        services = self._services
+        health, clock = services.health, services.clock
+        began_s = clock.monotonic_s()
+        probe = self._walk.begin(began_s, step)
+        left_s = min(self.deadline_s - ANSWER_S - began_s, step.target.model.total_timeout_s)
+        attempt = self._attempt = Attempt(
+            services.pools,
+            clock,
+            self._inbound,
+            step,
+            plan,
+            self._context_of(step),
+            probe=probe,
+            streams=self._asked.head.stream,
+            left_s=left_s,
+        )
+        try:
+            reply = await attempt.run()
+        except AttemptFailed as failed:
+            attempt.close()
+            self._attempt = None
+            self._note_failure(step, failed, probe=probe)
+            return False
+        except BaseException:
+            health.abandoned(step.way, probe=probe)
+            raise
+        self._first_content_s = clock.monotonic_s()
+        self.deadline_s = min(self.deadline_s, began_s + step.target.model.total_timeout_s)
+        health.succeeded(self._first_content_s, step.way, probe=probe)
+        if reply is None:
+            await self._stream(attempt)
+        else:
+            await self._answer(attempt, reply)
+        return True
+
+    def _note_failure(self, step: Step, failed: AttemptFailed, *, probe: bool) -> None:
+        now_s = self._services.clock.monotonic_s()
+        self._failed.append((step, failed))
+        if failed.failure is Failure.SILENT and not self._has_time:
+            # It had less time than it may take: that says nothing about it.
+            self._services.health.abandoned(step.way, probe=probe)
+        else:
+            self._services.health.failed(
+                now_s,
+                step.way,
+                failed.failure,
+                probe=probe,
+                retry_after_s=failed.retry_after_s,
+            )
+        self._walk.failed(
+            now_s,
+            step,
+            failed.failure,
+            retry_after_s=failed.retry_after_s,
+            crashed=failed.crashed,
+        )
+
+    async def _answer(self, attempt: Attempt, reply: WholeReply) -> None:
+        self._reply = reply
+        response = attempt.response
+        assert response is not None, "an answer came"
+        headers = self._answer_headers(response)
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+        await self.client.start(response.status, headers)
+        await self.client.finish(reply.body)
+
+    async def _stream(self, attempt: Attempt) -> None:
+        """From the commit point on: what goes wrong now ends the stream with an error, whoever else is well."""
+        response, tap, client = attempt.response, attempt.tap, self.client
+        assert response is not None, "an answer came"
+        assert tap is not None, "it is a stream"
+        headers = self._answer_headers(response)
+        headers.append((b"cache-control", b"no-cache"))
+        await client.start(response.status, headers)
+        if attempt.held:
+            await client.write(attempt.held)
+        idle_s = attempt.step.target.model.idle_timeout_s
+        clock = self._services.clock
+        failure: Failure | None = None
+        frame_at_s = clock.monotonic_s()
+        try:
+            while data := await response.next_chunk(
+                max(0.0, frame_at_s + idle_s - clock.monotonic_s())
+            ):
+                data = tap.feed(data)
+                if data:
+                    await client.write(data)
+                    # Only whole frames count as life: a vendor that drips bytes is silent too.
+                    frame_at_s = clock.monotonic_s()
+        except TransportError as error:
+            failure = failure_on_the_wire(error)
+        except NO_ANSWER:
+            failure = Failure.MALFORMED
+        if failure is None and not (tap.terminal or tap.failed):
+            failure = Failure.DROPPED
+        if failure is not None or tap.failed:
+            way = attempt.step.way
+            self._services.health.failed(
+                clock.monotonic_s(), way, failure or Failure.TRANSIENT, probe=False
+            )
+        if failure is not None:
+            raise words_for(failure, attempt.provider)
         await client.finish()
 
-    async def _pass_refusal_on(self, response: Response) -> None:
-        body = await response.read(REFUSAL_BYTES_MAX, self._plan.target.model.idle_timeout_s)
-        passed_on = self._plan.carriage.refusal(
-            response.status, body, self._plan.target.keys[0].secret.reveal()
-        )
-        if passed_on is None:
-            raise own_words(self._provider, response.status, _retry_after_s(response))
-        if isinstance(passed_on, AIBridgeError):
-            passed_on.retry_after_s = _retry_after_s(response)
-            raise passed_on
-        headers = self._answer_headers(response)
-        headers.append((b"content-length", b"%d" % len(passed_on)))
-        await self.client.start(response.status, headers)
-        await self.client.finish(passed_on)
+    @property
+    def _has_time(self) -> bool:
+        return self._services.clock.monotonic_s() < self.deadline_s - ANSWER_S
+
+    # --- headers ------------------------------------------------------------------------------
 
     def _answer_headers(self, response: Response) -> list[tuple[bytes, bytes]]:
         return (
@@ -224,88 +321,147 @@ class Exchange:
             + self._own_headers
         )
 
-    @property
-    def _context(self) -> AnswerContext:
-        target = self._plan.target
+    def _context_of(self, step: Step) -> AnswerContext:
         return AnswerContext(
             request_id=self._inbound.public_id,
-            model=target.model.id,
-            provider=target.provider.name,
+            model=step.target.model.id,
+            provider=step.target.provider.name,
             created_s=int(self._services.clock.now().timestamp()),
         )
 
     @property
     def _own_headers(self) -> list[tuple[bytes, bytes]]:
-        target = self._plan.target
-        headers = [
-            (b"x-aibridge-model", target.model.id.encode()),
-            (b"x-aibridge-provider", target.provider.name.encode()),
-            (b"x-aibridge-attempts", b"1"),
-        ]
-        if self._plan.carriage.dropped:
-            headers.append((b"x-aibridge-dropped", ",".join(self._plan.carriage.dropped).encode()))
+        """Who answered, and after how many attempts; an error that no provider gave names none."""
+        headers = [(b"x-aibridge-attempts", b"%d" % self._walk.attempts)]
+        if self._attempt is not None:
+            target = self._attempt.step.target
+            headers.append((b"x-aibridge-model", target.model.id.encode()))
+            headers.append((b"x-aibridge-provider", target.provider.name.encode()))
+            if dropped := self._attempt.plan.carriage.dropped:
+                headers.append((b"x-aibridge-dropped", ",".join(dropped).encode()))
         return headers
 
     # --- failing ------------------------------------------------------------------------------
 
-    async def _fail(self, error: AIBridgeError) -> None:
-        surface, client = self._endpoint.surface, self.client
+    async def _give_up(self) -> None:
+        """Nothing is left to try: the provider's words about the request, or ours about everything that failed."""
+        if self._walk.poisoned:
+            raise InvalidRequest(
+                "two providers that serve others failed on this request, so it is not tried again; change it"
+            )
+        if self._walk.stopped and self._failed:
+            _, last = self._failed[-1]
+            if last.verbatim is not None:
+                return await self._pass_on(last.verbatim)
+        raise self._summary()
+
+    async def _pass_on(self, verbatim: Verbatim) -> None:
+        said, response = verbatim.said, verbatim.response
+        step, _ = self._failed[-1]
+        names = [
+            (b"x-aibridge-model", step.target.model.id.encode()),
+            (b"x-aibridge-provider", step.target.provider.name.encode()),
+        ]
+        if isinstance(said, AIBridgeError):
+            return await self._fail(said, names)
+        headers = self._answer_headers(response) + names
+        headers.append((b"content-length", b"%d" % len(said)))
+        await self.client.start(response.status, headers)
+        return await self.client.finish(said)
+
+    def _summary(self) -> AIBridgeError:
+        """The first failure's kind, since it is about the model that was asked for, naming every attempt."""
+        now_s = self._services.clock.monotonic_s()
+        retry_s = self._walk.retry_in_s(now_s)
+        if not self._failed:
+            return self._nobody(retry_s)
+        first = self._failed[0][1].error
+        told = [f"{step.target.model.id}: {failed.error.message}" for step, failed in self._failed]
+        several = len({step.way[::2] for step, _ in self._failed}) > 1
+        error = type(first)("; ".join(dict.fromkeys(told)) if several else first.message)
+        error.retry_after_s = first.retry_after_s
+        if error.retry_after_s is None and isinstance(error, Unavailable) and retry_s is not None:
+            error.retry_after_s = max(1, round(retry_s))
+        error.final = len(self._failed) > 1
+        return error
+
+    def _nobody(self, retry_s: float | None) -> AIBridgeError:
+        asked_for = self._asked.chain.model.id
+        over = self._walk.passed_over(self._services.clock.monotonic_s())
+        if not self._has_time:
+            return UpstreamTimeout(f"{asked_for}: no time is left")
+        reasons = "; ".join(f"{one.model} at {one.provider}: {one.reason}" for one in over)
+        return Unavailable(
+            f"{asked_for} cannot be served now: {reasons or 'nothing is set up for it'}",
+            retry_after_s=1 if retry_s is None else max(1, round(retry_s)),
+        )
+
+    async def _fail(
+        self, error: AIBridgeError, names: list[tuple[bytes, bytes]] | None = None
+    ) -> None:
+        surface, client = self._asked.endpoint.surface, self.client
         if client.finished:
             return
         if client.started:
             await client.finish(self._error_frames(error))
             return
         rendering = envelopes.render(surface, error, self._inbound.public_id)
-        await client.start(rendering.status, rendering.headers + self._own_headers)
+        await client.start(rendering.status, rendering.headers + self._own_headers + (names or []))
         await client.finish(rendering.body)
 
     def _error_frames(self, error: AIBridgeError) -> bytes:
-        return self._plan.carriage.stream_error(error, self._context, self._tap)
+        attempt = self._attempt
+        assert attempt is not None, "a started stream has an attempt"
+        return attempt.plan.carriage.stream_error(error, attempt.context, attempt.tap)
 
     async def _stopped(self, stop: Stop) -> None:
-        if stop is not Stop.DEADLINE:
+        last_words = {
+            Stop.DEADLINE: UpstreamTimeout(f"{self._asked.chain.model.id} took too long"),
+            Stop.SHUTDOWN: UpstreamFailed("the service is restarting; try again"),
+        }
+        if stop not in last_words:
             return
         with contextlib.suppress(
             TimeoutError
         ):  # the client may have stalled; settling must not wait for it
             async with asyncio.timeout(LAST_WORD_S):
-                await self._fail(UpstreamTimeout(f"{self._provider} took too long"))
-
-    def _from_wire(self, error: TransportError) -> AIBridgeError:
-        if isinstance(error, HeadersTimeout | IdleTimeout):
-            return UpstreamTimeout(f"{self._provider} did not answer in time")
-        if isinstance(error, ConnectFailed):
-            return Unavailable(f"{self._provider} cannot be reached")
-        return UpstreamFailed(f"{self._provider} did not answer properly")
+                await self._fail(last_words[stop])
 
     # --- settling -----------------------------------------------------------------------------
 
-    @property
-    def _input_estimate(self) -> int:
-        context_tokens = self._plan.target.model.context_tokens
-        return min(len(self._plan.body) // BYTES_PER_TOKEN, context_tokens)
-
     def _close(self) -> None:
         self.client.close()
-        if self._response is not None:
-            self._response.close()
+        attempt = self._attempt
+        if attempt is not None:
+            attempt.close()
         hold, self._hold = self._hold, None
         if hold is None:
             return
-        ending = self._ended()
-        settlement = settle(ending)
         charge = 0
-        if settlement.usage is not None:
-            charge = self._price(settlement.usage)
-            self._services.outbox.put(
-                self._event(hold, ending, settlement.usage, settlement.source)
-            )
+        if attempt is not None:
+            ending = self._ending(attempt)
+            settlement = settle(ending)
+            if settlement.usage is not None:
+                charge = self._price(attempt, settlement.usage)
+                self._services.outbox.put(
+                    self._event(attempt, hold, ending, settlement.usage, settlement.source)
+                )
         self._services.wallets.finish(hold, charge)
 
-    def _ended(self) -> Ending:
-        tap = self._tap
+    def _ending(self, attempt: Attempt) -> Ending:
+        model = attempt.step.target.model
+        input_estimate = min(len(attempt.plan.body) // BYTES_PER_TOKEN, model.context_tokens)
+        reply, tap = self._reply, attempt.tap
+        if reply is not None:
+            return Ending(
+                outcome=Outcome.COMPLETED,
+                reported=reply.usage,
+                reported_is_final=reply.usage is not None,
+                delivered_tokens=reply.upstream_bytes // BYTES_PER_TOKEN,
+                input_estimate=input_estimate,
+            )
         if tap is None:
-            return self._ending
+            return Ending(outcome=Outcome.UPSTREAM_ERROR)
         if self.client.gone_at_s is not None or self.stop is Stop.CLIENT_STALLED:
             outcome = Outcome.CLIENT_GONE
         elif tap.failed:
@@ -317,18 +473,20 @@ class Exchange:
             reported=tap.usage,
             reported_is_final=tap.usage_is_final,
             delivered_tokens=tap.output_estimate,
-            input_estimate=self._input_estimate,
+            input_estimate=input_estimate,
         )
 
-    def _price(self, usage: Usage) -> int:
+    def _price(self, attempt: Attempt, usage: Usage) -> int:
         try:
-            return charge_microtokens(usage, self._plan.target.card.multipliers)
+            return charge_microtokens(usage, attempt.step.target.card.multipliers)
         except ImplausibleUsage:
             get_logger().error("usage.implausible", request_id=self._inbound.public_id)
             return 0
 
-    def _event(self, hold: Hold, ending: Ending, usage: Usage, source: object) -> UsageRecorded:
-        clock, target, inbound = self._services.clock, self._plan.target, self._inbound
+    def _event(
+        self, attempt: Attempt, hold: Hold, ending: Ending, usage: Usage, source: object
+    ) -> UsageRecorded:
+        clock, target, inbound = self._services.clock, attempt.step.target, self._inbound
         now_s = clock.monotonic_s()
         first_s = self._first_content_s if self._first_content_s is not None else now_s
         return UsageRecorded(
@@ -336,7 +494,7 @@ class Exchange:
             account_id=inbound.account_id,
             key_id=inbound.key_id,
             lease_id=hold.lease_id,
-            requested_model=self._plan.head.model,
+            requested_model=self._asked.head.model,
             billed_model=target.model.id,
             provider=target.provider.name,
             price_version=target.card.version,
@@ -344,22 +502,8 @@ class Exchange:
             source=source,  # pyright: ignore[reportArgumentType]
             outcome=ending.outcome,
             occurred_at=clock.now(),
-            endpoint=self._plan.dialect.value,
-            stream=self._tap is not None,
+            endpoint=self._asked.dialect.value,
+            stream=attempt.tap is not None,
             first_content_ms=int((first_s - self._began_s) * 1000),
             total_ms=int((now_s - self._began_s) * 1000),
         )
-
-
-def _is_event_stream(response: Response) -> bool:
-    return any(
-        name == b"content-type" and value.startswith(b"text/event-stream")
-        for name, value in response.headers
-    )
-
-
-def _retry_after_s(response: Response) -> int | None:
-    for name, value in response.headers:
-        if name == b"retry-after" and value.isdigit():
-            return min(int(value), 3600)
-    return None

@@ -19,6 +19,11 @@ class Inbound(Struct, frozen=True, kw_only=True):
     key_id: UUID | None
     headers: list[tuple[bytes, bytes]]
     query: bytes
+    left_s: float = 600.0
+    """How long the client still waits."""
+    failover: bool = True
+    continuation: bool = False
+    larger_context: bool = False
 
     @property
     def public_id(self) -> str:

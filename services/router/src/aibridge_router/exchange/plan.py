@@ -1,97 +1,102 @@
-"""From a request to what is sent: where, which path, which bytes, and how the answer is treated."""
+"""From what was asked to what one target is sent: which path, which bytes, and how the answer is treated."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
 
-from aibridge_common.dialect import Dialect, Endpoint, Operation
-from aibridge_common.errors import InvalidRequest, NotFound
+from aibridge_common.dialect import Dialect
+from aibridge_common.errors import InvalidRequest
 from aibridge_router.canonical.content import Data
 from aibridge_router.canonical.profile import Profile
-from aibridge_router.canonical.state import MARKS
-from aibridge_router.catalog.registry import Registry, Target
-from aibridge_router.dialects.peek import Head, peek, peek_gemini
-from aibridge_router.dialects.splice import ask_for_usage, rename_model
+from aibridge_router.catalog.registry import Target
+from aibridge_router.dialects.peek import Head
+from aibridge_router.dialects.splice import ask_for_usage, lower_output_limit, rename_model
+from aibridge_router.exchange.asked import COMPATIBLE_DIALECTS, Asked
 from aibridge_router.exchange.carriage import Carriage
 from aibridge_router.exchange.passthrough import Passthrough
 from aibridge_router.exchange.translate import translate
 
-METERED_PASSTHROUGH = frozenset({"/embeddings", "/completions"})
-"""Native OpenAI paths whose answers state their usage. What cannot be metered cannot be sold by the token."""
-
 NOTHING_FETCHED: Mapping[str, Data] = MappingProxyType({})
 
-_COMPATIBLE_DIALECTS = frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES})
+
+class CannotCarry(InvalidRequest):
+    """This target cannot carry the request; another may."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """Everything decided about an exchange before anything is sent."""
+    """Everything decided about an attempt before anything is sent."""
 
-    head: Head
     target: Target
-    dialect: Dialect
-    """The one that the client speaks."""
     path: str
     body: bytes
     bearer: bool
     carriage: Carriage
 
 
-def plan_exchange(
-    endpoint: Endpoint,
-    registry: Registry,
-    body: bytes,
-    query: bytes,
-    fetched: Mapping[str, Data] = NOTHING_FETCHED,
+def plan_attempt(
+    asked: Asked, target: Target, fetched: Mapping[str, Data] = NOTHING_FETCHED
 ) -> Plan:
-    """Decide how to serve a request.
+    """Decide how `target` is asked.
 
-    Raises `InvalidRequest`, `ModelNotFound`, `NotFound`, `Unavailable`; `FetchFirst` when content must be fetched.
+    Raises `InvalidRequest` when it cannot carry the request: `CannotCarry` for its own reasons, `CannotSay` for its
+    dialect's; `FetchFirst` when content must be fetched.
     """
-    dialect = endpoint.dialect
-    if dialect is Dialect.GEMINI_GENERATE:
-        head = peek_gemini(body, endpoint.model or "", stream=bool(endpoint.stream))
-    else:
-        head = peek(dialect, body)
-    if endpoint.native:
-        _refuse_foreign(registry, head)
-    if endpoint.operation is Operation.PASSTHROUGH:
-        return _plan_passthrough(endpoint, registry, head, body)
-    if dialect is None:
-        raise NotFound("nothing is served at this path")
-    target = registry.target(head.model)
+    stand_in = target.model is not asked.chain.model
+    if stand_in:
+        _refuse_too_small(asked, target)
+    if asked.passthrough:
+        return _plan_passthrough(asked, target, stand_in=stand_in)
+    dialect = asked.dialect
     upstream = target.dialect_for(dialect)
+    if asked.endpoint.native and (
+        upstream is not dialect or set(target.provider.paths) - COMPATIBLE_DIALECTS
+    ):
+        raise CannotCarry(f"{target.model.id} does not speak this dialect", param="model")
     carriage: Carriage
-    if upstream is dialect and not _carries_foreign_state(dialect, body):
-        body = _spliced(body, dialect, head, target)
+    if upstream is dialect and (asked.endpoint.native or _takes_bytes(asked, target)):
+        body = _spliced(asked, target)
         carriage = Passthrough(
             dialect=dialect,
-            names_provider=dialect is Dialect.OPENAI_CHAT and not endpoint.native,
-            hides_usage=not head.usage_asked,
+            names_provider=dialect is Dialect.OPENAI_CHAT and not asked.endpoint.native,
+            hides_usage=not asked.head.usage_asked,
         )
-    elif endpoint.native:
-        raise InvalidRequest(f"{target.model.id} does not speak this dialect", param="model")
     else:
-        carriage, body = translate(dialect, upstream, body, head, _profile(target), fetched)
+        carriage, body = translate(
+            dialect, upstream, asked.body, asked.head, _profile(target), fetched
+        )
+    passes = isinstance(carriage, Passthrough)
+    query = asked.query if passes else b"alt=sse&" + asked.query
     return Plan(
-        head=head,
         target=target,
-        dialect=dialect,
-        path=_path(target, upstream, head, b"alt=sse" if upstream is not dialect else query),
+        path=_path(target, upstream, asked.head, query),
         body=body,
         bearer=_is_compatibility(target, upstream),
         carriage=carriage,
     )
 
 
-def _carries_foreign_state(dialect: Dialect, body: bytes) -> bool:
-    """Whether a client gives back state of a vendor it was converted from; its own vendor would refuse the request.
+def _refuse_too_small(asked: Asked, target: Target) -> None:
+    model = target.model
+    if asked.estimated_tokens > model.context_tokens:
+        raise CannotCarry(
+            f"the prompt has about {asked.estimated_tokens} tokens,"
+            f" {model.id} takes {model.context_tokens}"
+        )
 
-    Such a body goes through the hub, which leaves that state out.
+
+def _takes_bytes(asked: Asked, target: Target) -> bool:
+    """Whether a target that speaks the client's dialect gets the bytes as they came.
+
+    A stand-in does where it tolerates what the model that was asked for tolerates; the hub writes for any other.
     """
-    mark = MARKS.get(dialect)
-    return mark is not None and mark in body
+    model, asked_for = target.model, asked.chain.model
+    if asked.carries_foreign_state:
+        return False
+    if model is asked_for:
+        return True
+    limit = asked.head.output_tokens_max or 0
+    return model.capabilities == asked_for.capabilities and limit <= model.max_output_tokens
 
 
 def _profile(target: Target) -> Profile:
@@ -105,40 +110,30 @@ def _profile(target: Target) -> Profile:
     )
 
 
-def _plan_passthrough(endpoint: Endpoint, registry: Registry, head: Head, body: bytes) -> Plan:
-    if endpoint.rest not in METERED_PASSTHROUGH:
-        raise NotFound(f"/v1/openai{endpoint.rest} is not served: its use cannot be metered")
-    if head.stream:
-        raise InvalidRequest("stream is not served on this path", param="stream")
-    target = registry.target(head.model)
+def _plan_passthrough(asked: Asked, target: Target, *, stand_in: bool) -> Plan:
+    if stand_in:
+        raise CannotCarry(f"{target.model.id} cannot stand in on this path")
     chat_path = target.provider.paths[Dialect.OPENAI_CHAT]
-    if target.upstream_model != head.model:
+    body = asked.body
+    if target.upstream_model != asked.head.model:
         body = rename_model(body, target.upstream_model)
     return Plan(
-        head=head,
         target=target,
-        dialect=Dialect.OPENAI_CHAT,
-        path=chat_path.removesuffix("/chat/completions") + endpoint.rest,
+        path=chat_path.removesuffix("/chat/completions") + asked.endpoint.rest,
         body=body,
         bearer=True,
         carriage=Passthrough(dialect=Dialect.OPENAI_CHAT),
     )
 
 
-def _refuse_foreign(registry: Registry, head: Head) -> None:
-    """`/v1/openai/*` never leaves the OpenAI protocol."""
-    model = registry.find(head.model)
-    if set(registry.provider_of(model).paths) - _COMPATIBLE_DIALECTS:
-        raise InvalidRequest(
-            f"{model.id} is not an OpenAI model; use /v1/chat/completions for it", param="model"
-        )
-
-
-def _spliced(body: bytes, dialect: Dialect, head: Head, target: Target) -> bytes:
+def _spliced(asked: Asked, target: Target) -> bytes:
+    body, head, dialect = asked.body, asked.head, asked.dialect
     if dialect is not Dialect.GEMINI_GENERATE and target.upstream_model != head.model:
         body = rename_model(body, target.upstream_model)
     if dialect is Dialect.OPENAI_CHAT and not head.usage_asked:
         body = ask_for_usage(body, head)
+    if target.model is not asked.chain.model and head.output_tokens_max is not None:
+        body = lower_output_limit(body, dialect, target.model.max_output_tokens)
     return body
 
 
@@ -154,6 +149,4 @@ def _path(target: Target, dialect: Dialect, head: Head, query: bytes) -> str:
 
 
 def _is_compatibility(target: Target, dialect: Dialect) -> bool:
-    return dialect in _COMPATIBLE_DIALECTS and bool(
-        set(target.provider.paths) - _COMPATIBLE_DIALECTS
-    )
+    return dialect in COMPATIBLE_DIALECTS and bool(set(target.provider.paths) - COMPATIBLE_DIALECTS)

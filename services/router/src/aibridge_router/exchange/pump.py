@@ -12,7 +12,6 @@ from aibridge_common.telemetry.log import get_logger
 from aibridge_router.exchange.exchange import Exchange, Stop
 
 TICK_S = 0.5
-DEADLINE_S = 600.0
 DRAIN_AFTER_CLIENT_S = 5.0
 """After the client left, this long is waited for the vendor's final usage before it is estimated."""
 
@@ -25,12 +24,12 @@ class Pumps:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._running: dict[asyncio.Task[None], tuple[Exchange, float]] = {}
+        self._running: dict[asyncio.Task[None], Exchange] = {}
 
     async def run(self, exchange: Exchange) -> None:
         """Start an exchange and wait for its end; cancelling the wait does not end the exchange."""
         task = self._loop.create_task(exchange.run())
-        self._running[task] = (exchange, self._loop.time() + DEADLINE_S)
+        self._running[task] = exchange
         task.add_done_callback(self._ended)
         await asyncio.shield(task)
 
@@ -44,11 +43,15 @@ class Pumps:
         while True:
             await anyio.sleep(TICK_S)
             now_s = self._loop.time()
-            for task, (exchange, deadline_s) in list(self._running.items()):
-                reason = _reason_to_stop(exchange, deadline_s, now_s)
-                if reason is not None and exchange.stop is None:
-                    exchange.stop = reason
-                    task.cancel()
+            for task, exchange in list(self._running.items()):
+                reason = _reason_to_stop(exchange, now_s)
+                if reason is not None:
+                    _stop(task, exchange, reason)
+
+    def cut(self) -> None:
+        """End every exchange now, with an error where its answer has begun: the process is about to stop."""
+        for task, exchange in list(self._running.items()):
+            _stop(task, exchange, Stop.SHUTDOWN)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for every exchange to settle, or the time to be up."""
@@ -62,9 +65,15 @@ class Pumps:
             get_logger().error("exchange.failed", exc_info=error)
 
 
-def _reason_to_stop(exchange: Exchange, deadline_s: float, now_s: float) -> Stop | None:
+def _stop(task: asyncio.Task[None], exchange: Exchange, reason: Stop) -> None:
+    if exchange.stop is None:
+        exchange.stop = reason
+        task.cancel()
+
+
+def _reason_to_stop(exchange: Exchange, now_s: float) -> Stop | None:
     client = exchange.client
-    if now_s > deadline_s:
+    if now_s > exchange.deadline_s:
         return Stop.DEADLINE
     if client.gone_at_s is not None and now_s > client.gone_at_s + DRAIN_AFTER_CLIENT_S:
         return Stop.CLIENT_GONE

@@ -7,15 +7,16 @@ key or the vendor's health is never shown as if it were the customer's fault.
 import msgspec
 
 from aibridge_common.errors import AIBridgeError, Unavailable, UpstreamFailed, UpstreamTimeout
+from aibridge_router.failover.failure import Failure, classify
 
-VERBATIM = frozenset({400, 404, 405, 408, 409, 413, 415, 422, 429})
 _KEY_TROUBLE = frozenset({401, 402, 403})
-_MONEY_CODES = (b"insufficient_quota", b"credit_balance_exhausted", b"credit balance is too low")
+_ABOUT_THE_REQUEST = frozenset({Failure.CALLER, Failure.REFUSED, Failure.OVERFLOW})
 
 
 def refusal_to_pass_on(status: int, body: bytes, key: str) -> bytes | None:
     """The vendor's own error document if the client may see it, with our key masked should it be quoted."""
-    if status not in VERBATIM or any(code in body for code in _MONEY_CODES):
+    failure = classify(status, body)
+    if failure not in _ABOUT_THE_REQUEST:
         return None
     try:
         msgspec.json.decode(body, type=dict[str, msgspec.Raw])
@@ -28,10 +29,35 @@ def own_words(provider: str, status: int, retry_after_s: int | None) -> AIBridge
     """Our error for a vendor's answer that is not passed on."""
     if status in _KEY_TROUBLE:
         return UpstreamFailed(f"{provider} refused the operator's key")
-    if status == 504:
+    if status in {408, 504}:
         return UpstreamTimeout(f"{provider} did not answer in time")
     if status in {429, 503, 529}:
         return Unavailable(f"{provider} cannot take more requests now", retry_after_s=retry_after_s)
     if status < 400:
         return UpstreamFailed(f"{provider} answered something that is not an answer")
     return UpstreamFailed(f"{provider} failed with status {status}")
+
+
+_WORDS: dict[Failure, tuple[type[AIBridgeError], str]] = {
+    Failure.CALLER: (UpstreamFailed, "{} refused the request"),
+    Failure.REFUSED: (UpstreamFailed, "{} refused the content"),
+    Failure.OVERFLOW: (UpstreamFailed, "the prompt is too long for {}"),
+    Failure.CREDENTIAL: (UpstreamFailed, "{} refused the operator's key"),
+    Failure.MONEY: (UpstreamFailed, "{} refused the operator's key"),
+    Failure.ACCESS: (UpstreamFailed, "{} refused the operator's key"),
+    Failure.RATE_LIMIT: (Unavailable, "{} cannot take more requests now"),
+    Failure.MODEL_GONE: (UpstreamFailed, "{} does not serve this model any more"),
+    Failure.REGION: (UpstreamFailed, "{} does not serve the region of our address"),
+    Failure.TRANSIENT: (Unavailable, "{} is in trouble"),
+    Failure.MALFORMED: (UpstreamFailed, "{} answered something that is not an answer"),
+    Failure.DROPPED: (UpstreamFailed, "{} ended the stream early"),
+    Failure.SILENT: (UpstreamTimeout, "{} did not answer in time"),
+    Failure.UNREACHABLE: (Unavailable, "{} cannot be reached"),
+    Failure.EGRESS: (Unavailable, "no way out to {} works now"),
+}
+
+
+def words_for(failure: Failure, provider: str) -> AIBridgeError:
+    """Our error for a failure that has no status of its own."""
+    kind, words = _WORDS[failure]
+    return kind(words.format(provider))

@@ -15,7 +15,6 @@ from aibridge_common.errors import (
     ModelNotFound,
     NotFound,
     PayloadTooLarge,
-    RateLimited,
 )
 from aibridge_common.usage import Usage
 from aibridge_router.canonical.codec import AnswerContext, StreamDecoder, StreamEncoder
@@ -25,6 +24,8 @@ from aibridge_router.canonical.events import (
     Ended,
     Event,
     Failed,
+    StateSeen,
+    Stopped,
     TextDelta,
     UsageSeen,
 )
@@ -42,7 +43,7 @@ _BYTES_PER_TOKEN = 4
 _NUMBER = re.compile(r"\d[\d,]{2,}")
 _ERRORS: dict[str, type[AIBridgeError]] = {
     kind.code: kind
-    for kind in (ContextOverflow, ModelNotFound, NotFound, PayloadTooLarge, RateLimited)
+    for kind in (ContextOverflow, ModelNotFound, NotFound, PayloadTooLarge)
 }
 
 
@@ -121,6 +122,7 @@ class TranslatedStream:
         self.terminal = False
         self.failed = False
         self.started = False
+        self.committed = False
         self._deltas = 0
         self._text_bytes = 0
 
@@ -143,11 +145,14 @@ class TranslatedStream:
         if isinstance(event, TextDelta | ArgumentsDelta):
             self._deltas += 1
             self._text_bytes += len(event.text)
+            self.committed = True
         elif isinstance(event, UsageSeen):
             self.usage = event.usage
             self.usage_is_final = event.final
+        elif isinstance(event, StateSeen | Stopped):
+            self.committed = True
         elif isinstance(event, Ended):
-            self.terminal = True
+            self.terminal = self.committed = True
         elif isinstance(event, Failed):
             self.failed = True
 

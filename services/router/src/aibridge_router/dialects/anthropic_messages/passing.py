@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from aibridge_common.usage import Usage
+from aibridge_router.canonical.response import UnfinishedAnswer
 from aibridge_router.dialects.anthropic_messages.usage import MessagesUsage
 from aibridge_router.dialects.tap import StreamTap
 from aibridge_router.sse import payloads
@@ -15,8 +16,12 @@ _END = re.compile(rb'"type"\s*:\s*"message_stop"')
 _ERROR = re.compile(rb"^event:\s*error", re.MULTILINE)
 
 
+_CONTENT = frozenset({"content_block_delta", "message_delta"})
+
+
 class _Answer(Struct, frozen=True):
     usage: MessagesUsage | None = None
+    type: str = "message"
 
 
 class _Event(Struct, frozen=True):
@@ -30,8 +35,14 @@ _decode_event = msgspec.json.Decoder(_Event).decode
 
 
 def answer_usage(body: bytes) -> Usage | None:
-    """The usage of a whole answer, None where it says none. Raises `msgspec.DecodeError` for what is no answer."""
-    usage = _decode_answer(body).usage
+    """The usage of a whole answer, None where it says none.
+
+    Raises `msgspec.DecodeError` for what is no answer, `UnfinishedAnswer` for an error under a good status.
+    """
+    answer = _decode_answer(body)
+    if answer.type == "error":
+        raise UnfinishedAnswer("an error under a good status")
+    usage = answer.usage
     return usage.to_usage() if usage is not None else None
 
 
@@ -62,6 +73,9 @@ class MessagesTap(StreamTap):
         if b"error" in frames and _ERROR.search(frames) is not None:
             self.failed = True
         return frames
+
+    def _is_content(self, payload: bytes) -> bool:
+        return _decode_event(payload).type in _CONTENT
 
     def _read_usage(self, payload: bytes) -> None:
         event = _decode_event(payload)

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from aibridge_common.usage import Usage
+from aibridge_router.canonical.response import UnfinishedAnswer
 from aibridge_router.dialects.openai_chat.usage import ChatUsage
 from aibridge_router.dialects.splice import name_provider
 from aibridge_router.dialects.tap import StreamTap
@@ -13,11 +14,23 @@ from aibridge_router.sse import payloads
 
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _DONE = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)
+_DELTA = re.compile(
+    rb'"(?:content|refusal|reasoning_content|reasoning)"\s*:\s*"[^"]'
+    rb'|"(?:tool_calls|function_call)"\s*:\s*[\[{]|"finish_reason"\s*:\s*"'
+)
+"""A piece of the answer or its end; the first chunk has a role and an empty content."""
+
 _ERROR = re.compile(rb'^data:\s*\{\s*"error"', re.MULTILINE)
+
+
+class _Error(Struct, frozen=True):
+    pass
 
 
 class _Answer(Struct, frozen=True):
     usage: ChatUsage | None = None
+    choices: list[msgspec.Raw] | None = None
+    error: _Error | None = None
 
 
 class _Chunk(Struct, frozen=True):
@@ -30,8 +43,14 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
 def answer_usage(body: bytes) -> Usage | None:
-    """The usage of a whole answer, None where it says none. Raises `msgspec.DecodeError` for what is no answer."""
-    usage = _decode_answer(body).usage
+    """The usage of a whole answer, None where it says none.
+
+    Raises `msgspec.DecodeError` for what is no answer, `UnfinishedAnswer` for an error under a good status.
+    """
+    answer = _decode_answer(body)
+    if answer.error is not None and not answer.choices:
+        raise UnfinishedAnswer("an error under a good status")
+    usage = answer.usage
     return usage.to_usage() if usage is not None else None
 
 
@@ -55,6 +74,9 @@ class ChatTap(StreamTap):
         if b"error" in frames and _ERROR.search(frames) is not None:
             self.failed = True
         return frames
+
+    def _is_content(self, payload: bytes) -> bool:
+        return _DELTA.search(payload) is not None
 
     def _first(self, frames: bytes) -> bytes:
         for payload in payloads(frames):

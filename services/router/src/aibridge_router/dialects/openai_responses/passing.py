@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from aibridge_common.usage import Usage
+from aibridge_router.canonical.response import UnfinishedAnswer
 from aibridge_router.dialects.openai_responses.usage import ResponsesUsage
 from aibridge_router.dialects.tap import StreamTap
 from aibridge_router.sse import payloads
@@ -15,10 +16,16 @@ _TERMINAL = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed
 _ERROR = re.compile(rb'^event:\s*error|^data:\s*\{\s*"type"\s*:\s*"error"', re.MULTILINE)
 
 
+class _Error(Struct, frozen=True):
+    pass
+
+
 class _Answer(Struct, frozen=True):
     id: str = ""
+    status: str = "completed"
     created_at: float = 0
     usage: ResponsesUsage | None = None
+    error: _Error | None = None
 
 
 class _Event(Struct, frozen=True):
@@ -31,8 +38,14 @@ _decode_event = msgspec.json.Decoder(_Event).decode
 
 
 def answer_usage(body: bytes) -> Usage | None:
-    """The usage of a whole answer, None where it says none. Raises `msgspec.DecodeError` for what is no answer."""
-    usage = _decode_answer(body).usage
+    """The usage of a whole answer, None where it says none.
+
+    Raises `msgspec.DecodeError` for what is no answer, `UnfinishedAnswer` for one that failed.
+    """
+    answer = _decode_answer(body)
+    if answer.status == "failed" or answer.error is not None:
+        raise UnfinishedAnswer("an error under a good status")
+    usage = answer.usage
     return usage.to_usage() if usage is not None else None
 
 
@@ -85,6 +98,10 @@ class ResponsesTap(StreamTap):
         if b"error" in frames and _ERROR.search(frames) is not None:
             self.failed = True
         return frames
+
+    def _is_content(self, payload: bytes) -> bool:
+        kind = _decode_event(payload).type
+        return kind.endswith(".delta") or kind == "response.output_item.done"
 
     def _read_terminal(self, payload: bytes) -> None:
         event = _decode_event(payload)
