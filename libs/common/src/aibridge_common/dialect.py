@@ -30,6 +30,7 @@ class Operation(StrEnum):
     LIST_MODELS = "list_models"
     GET_MODEL = "get_model"
     PASSTHROUGH = "passthrough"
+    EXPLAIN = "explain"
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -71,6 +72,7 @@ EXACT: dict[str, Endpoint] = {
     "/v1/v1/messages": _MESSAGES,
     "/v1/v1/messages/count_tokens": _COUNT_TOKENS,
     "/v1/models": Endpoint(surface=Surface.OPENAI, operation=Operation.LIST_MODELS),
+    "/v1/route/explain": Endpoint(surface=Surface.OPENAI, operation=Operation.EXPLAIN),
     f"{NATIVE_PREFIX}/chat/completions": Endpoint(
         surface=Surface.OPENAI,
         operation=Operation.GENERATE,

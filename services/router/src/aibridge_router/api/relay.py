@@ -1,10 +1,18 @@
 """The router's data plane: raw ASGI handlers on the public paths, called by the gateway."""
 
+import msgspec
 from litestar.types import Receive, Scope, Send
 
 from aibridge_common import envelopes
 from aibridge_common.dialect import Endpoint, Operation, Surface, find_endpoint
-from aibridge_common.errors import AIBridgeError, MethodNotAllowed, NotFound, Unavailable
+from aibridge_common.errors import (
+    AIBridgeError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Unavailable,
+)
+from aibridge_common.structs import Command
 from aibridge_common.telemetry.log import get_logger
 from aibridge_common.web.client import Client
 from aibridge_common.web.guard import ServiceGuard
@@ -12,12 +20,25 @@ from aibridge_router.api.counting import CountTokens, VendorRefused
 from aibridge_router.api.models import list_models, one_model
 from aibridge_router.catalog.refresh import CatalogRefresh
 from aibridge_router.catalog.registry import Registry
+from aibridge_router.dialects.body import invalid_body
 from aibridge_router.exchange.asked import read_asked
 from aibridge_router.exchange.exchange import Exchange, Services
+from aibridge_router.exchange.explain import explain
 from aibridge_router.exchange.inbound import Inbound, read_body, read_inbound
 from aibridge_router.exchange.pump import Pumps
 from aibridge_router.failover.walk import Rules
 
+_EXPLAINED = frozenset({Operation.GENERATE, Operation.PASSTHROUGH})
+
+
+class ExplainRoute(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request as it would be sent: the public path, with its query where it has one, and the body."""
+
+    path: str
+    body: msgspec.Raw
+
+
+_decode_question = msgspec.json.Decoder(ExplainRoute).decode
 _GETS = frozenset({Operation.LIST_MODELS, Operation.GET_MODEL})
 
 
@@ -78,13 +99,29 @@ class Relay:
         if endpoint.operation is Operation.COUNT_TOKENS:
             answer = await self._count_tokens.answer(endpoint, registry, inbound, body)
             return await _send_json(client, answer, inbound)
-        asked = read_asked(endpoint, registry, body, inbound.query)
         rules = Rules(
             failover=registry.routing.failover and inbound.failover,
             larger_context=inbound.larger_context,
             attempts_max=registry.routing.attempts_max,
         )
+        if endpoint.operation is Operation.EXPLAIN:
+            return await _send_json(client, self._explain(registry, inbound, rules, body), inbound)
+        asked = read_asked(endpoint, registry, body, inbound.query)
         return await self._pumps.run(Exchange(self._services, inbound, asked, rules, client))
+
+    def _explain(self, registry: Registry, inbound: Inbound, rules: Rules, body: bytes) -> bytes:
+        try:
+            question = _decode_question(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise invalid_body(error) from None
+        path, _, query = question.path.partition("?")
+        endpoint = find_endpoint(path)
+        if endpoint is None or endpoint.operation not in _EXPLAINED:
+            raise InvalidRequest(f"path: {path[:200]} sends no prompt to a model", param="path")
+        asked = read_asked(endpoint, registry, bytes(question.body), query.encode())
+        walk = self._services.walk(inbound, asked, rules)
+        now_s = self._services.clock.monotonic_s()
+        return msgspec.json.encode(explain(now_s, asked, walk))
 
 
 def _full_path(scope: Scope) -> str:

@@ -86,6 +86,11 @@ class Services(Struct, frozen=True, kw_only=True):
     fetcher: Fetcher
     rng: random.Random
 
+    def walk(self, inbound: Inbound, asked: Asked, rules: Rules) -> Walk:
+        """The way of one request along its chain."""
+        session = session_of(inbound, asked)
+        return Walk(asked.chain, self.health, self.further, self.rng, rules, session)
+
 
 class Exchange:
     """Serves one request; whatever happens, it settles once at its end."""
@@ -112,14 +117,8 @@ class Exchange:
         self._failed: list[tuple[Step, AttemptFailed]] = []
         self._fetched: dict[str, Data] = {}
         self._reply: WholeReply | None = None
-        self._walk = Walk(
-            asked.chain,
-            services.health,
-            services.further,
-            services.rng,
-            rules,
-            session_of(inbound, asked),
-        )
+        self._walk = services.walk(inbound, asked, rules)
+        self._unaffordable: AIBridgeError | None = None
 
     async def run(self) -> None:
         """Serve, then settle. Never raises an error of the exchange itself."""
@@ -195,6 +194,7 @@ class Exchange:
         except (InsufficientBalance, Unavailable) as error:
             if not step.stand_in:
                 raise
+            self._unaffordable = error
             self._walk.skip(step, f"the balance does not cover it: {error.message}")
             return False
         if self._hold is not None:
@@ -374,7 +374,7 @@ class Exchange:
         now_s = self._services.clock.monotonic_s()
         retry_s = self._walk.retry_in_s(now_s)
         if not self._failed:
-            return self._nobody(retry_s)
+            return self._unaffordable or self._nobody(retry_s)
         first = self._failed[0][1].error
         told = [f"{step.target.model.id}: {failed.error.message}" for step, failed in self._failed]
         several = len({step.way[::2] for step, _ in self._failed}) > 1

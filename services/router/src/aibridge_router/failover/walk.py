@@ -136,6 +136,16 @@ class Walk:
                 return
         self._go_on(now_s, step, failure, retry_after_s)
 
+    def forecast(self, now_s: float) -> list[Step]:
+        """The attempts that would be made if each failed in a way that leads to the next; changes nothing.
+
+        Where no place is well this is the first that is left as the last way out, of which only some requests go.
+        """
+        left = [place.step for place in self._places if place.gone is None]
+        well = [step for step in left if self._health.why_not(now_s, step.way) is None]
+        cool = [step for step in left if not self._health.cools_for_s(now_s, step.way)]
+        return (well or cool[:1])[: self._rules.attempts_max]
+
     @property
     def poisoned(self) -> bool:
         """Whether the request made two providers fail that serve others well."""
