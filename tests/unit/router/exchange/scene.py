@@ -334,7 +334,10 @@ def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: An
     cards = [
         RateCard(model=one.id, version=3, valid_from=began, multipliers=CARD) for one in models
     ]
-    keys = {provider.name: [UpstreamKey(id=uuid7(), secret=Secret(KEY))] for provider in providers}
+    keys = {
+        provider.name: [UpstreamKey(id=UUID(int=number), secret=Secret(KEY))]
+        for number, provider in enumerate(providers)
+    }
     return Registry(models, providers, keys, cards, chains=list(chains))
 
 
