@@ -35,7 +35,10 @@ class Outcome(IntEnum):
 
 
 class UsageRecorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One exchange that ended; `event_id` is its request id, so that it is charged at most once."""
+    """One exchange that ended; `event_id` is its request id, so that it is charged at most once.
+
+    An answer that a second model continued has an event for each; `request_id` names the request on the later ones.
+    """
 
     event_id: UUID
     account_id: UUID
@@ -53,6 +56,7 @@ class UsageRecorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stream: bool = False
     first_content_ms: int = 0
     total_ms: int = 0
+    request_id: UUID | None = None
 
 
 class UsageEnvelope(Event, frozen=True, kw_only=True, tag_field="type", tag="usage.recorded.v1"):

@@ -107,6 +107,7 @@ class Relay:
         if endpoint.operation is Operation.EXPLAIN:
             return await _send_json(client, self._explain(registry, inbound, rules, body), inbound)
         asked = read_asked(endpoint, registry, body, inbound.query)
+        asked.continuable = rules.failover and inbound.continuation and asked.may_be_continued
         return await self._pumps.run(Exchange(self._services, inbound, asked, rules, client))
 
     def _explain(self, registry: Registry, inbound: Inbound, rules: Rules, body: bytes) -> bytes:

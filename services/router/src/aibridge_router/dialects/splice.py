@@ -65,6 +65,17 @@ def name_provider(document: bytes, provider: str) -> bytes:
     return b'{"provider":' + msgspec.json.encode(provider) + comma + rest
 
 
+def tell_in_last(frames: bytes, name: str, value: object) -> bytes:
+    """`frames` whose last document has one more member, in front; frames without a document stay as they are."""
+    at = max(frames.rfind(b"data: {"), frames.rfind(b"data:{"))
+    if at < 0:
+        return frames
+    brace = frames.index(b"{", at) + 1
+    comma = b"" if frames[brace:].lstrip().startswith(b"}") else b","
+    member = msgspec.json.encode(name) + b":" + msgspec.json.encode(value)
+    return frames[:brace] + member + comma + frames[brace:]
+
+
 def _members(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         return _decode(body)

@@ -34,11 +34,18 @@ class Asked:
         self.body = body
         self.query = query
         self.chain = chain
+        self.continuable = False
+        """Whether a text stream that is cut may be continued by another model."""
 
     @property
     def passthrough(self) -> bool:
         """Whether it is served on a native path of one provider only, such as embeddings."""
         return self.endpoint.operation is Operation.PASSTHROUGH
+
+    @property
+    def may_be_continued(self) -> bool:
+        """Whether it is a stream that the hub may write: native paths stay as they came."""
+        return self.head.stream and not self.endpoint.native and self.head.choices == 1
 
     @cached_property
     def carries_foreign_state(self) -> bool:

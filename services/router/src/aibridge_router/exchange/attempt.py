@@ -111,6 +111,7 @@ class Attempt:
         self.context = context
         self.response: Response | None = None
         self.tap: CarriedStream | None = None
+        self.settled = False
         self.held = b""
         """What the client gets first of a stream, held back until the commit point."""
 

@@ -8,7 +8,7 @@ import contextlib
 import random
 from enum import Enum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from aibridge_common import envelopes
 from aibridge_common.clock import Clock
@@ -20,16 +20,15 @@ from aibridge_common.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
-from aibridge_common.events.usage import Outcome, UsageRecorded
-from aibridge_common.telemetry.log import get_logger
 from aibridge_common.transport import Response, TransportError
-from aibridge_common.usage import ImplausibleUsage, Usage, charge_microtokens
+from aibridge_common.usage import Usage
 from aibridge_common.web.client import Client
 from aibridge_router.canonical.codec import AnswerContext
 from aibridge_router.canonical.content import Data
 from aibridge_router.credit.book import Hold
 from aibridge_router.credit.estimate import worst_case_microtokens
 from aibridge_router.credit.wallet import Wallets
+from aibridge_router.dialects.splice import tell_in_last
 from aibridge_router.exchange.asked import Asked
 from aibridge_router.exchange.attempt import (
     NO_ANSWER,
@@ -39,12 +38,15 @@ from aibridge_router.exchange.attempt import (
     WholeReply,
     failure_on_the_wire,
 )
+from aibridge_router.exchange.carriage import CarriedStream
+from aibridge_router.exchange.charge import Began, charge_for, ending_of
+from aibridge_router.exchange.continuation import ContinuableStream
 from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.inline import FetchFirst
 from aibridge_router.exchange.plan import Plan, plan_attempt
 from aibridge_router.exchange.refusals import words_for
 from aibridge_router.exchange.session import session_of
-from aibridge_router.exchange.settlement import Ending, settle
+from aibridge_router.exchange.translate import Translation
 from aibridge_router.failover.budget import Budget
 from aibridge_router.failover.failure import Failure
 from aibridge_router.failover.health import Health
@@ -54,7 +56,6 @@ from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.headers import returned_headers
 from aibridge_router.upstream.pools import Pools
 
-BYTES_PER_TOKEN = 4
 DEADLINE_S = 600.0
 """What an exchange may take altogether where the gateway says nothing: the official SDKs wait that long."""
 
@@ -117,6 +118,9 @@ class Exchange:
         self._failed: list[tuple[Step, AttemptFailed]] = []
         self._fetched: dict[str, Data] = {}
         self._reply: WholeReply | None = None
+        self._legs: list[dict[str, object]] = []
+        """What other models gave of a stream that was continued."""
+        self._settled = -1
         self._walk = services.walk(inbound, asked, rules)
         self._unaffordable: AIBridgeError | None = None
 
@@ -159,17 +163,17 @@ class Exchange:
                 return
         await self._give_up()
 
-    async def _planned(self, step: Step) -> Plan | None:
+    async def _planned(self, step: Step, delivered: str = "") -> Plan | None:
         """How the target is asked; None when it cannot carry the request and another is to be looked for.
 
         Raises what is wrong with the request when that is told by the model it was written for.
         """
         try:
             try:
-                return plan_attempt(self._asked, step.target, self._fetched)
+                return plan_attempt(self._asked, step.target, self._fetched, delivered)
             except FetchFirst as missing:
                 self._fetched |= await self._services.fetcher.fetch_all(missing.urls)
-                return plan_attempt(self._asked, step.target, self._fetched)
+                return plan_attempt(self._asked, step.target, self._fetched, delivered)
         except InvalidRequest as error:
             if not step.stand_in:
                 raise
@@ -275,14 +279,26 @@ class Exchange:
         response, tap, client = attempt.response, attempt.tap, self.client
         assert response is not None, "an answer came"
         assert tap is not None, "it is a stream"
-        headers = self._answer_headers(response)
-        headers.append((b"cache-control", b"no-cache"))
-        await client.start(response.status, headers)
+        if not client.started:
+            headers = self._answer_headers(response)
+            headers.append((b"cache-control", b"no-cache"))
+            await client.start(response.status, headers)
         if attempt.held:
-            await client.write(attempt.held)
-        idle_s = attempt.step.target.model.idle_timeout_s
-        clock = self._services.clock
-        failure: Failure | None = None
+            await client.write(self._with_legs(attempt.held, tap))
+        failure = await self._relay(response, attempt.step.target.model.idle_timeout_s, tap)
+        if failure is None:
+            return await client.finish()
+        now_s = self._services.clock.monotonic_s()
+        self._services.health.failed(now_s, attempt.step.way, failure, probe=False)
+        if await self._continue(attempt, failure):
+            return None
+        if tap.failed and not isinstance(tap, ContinuableStream):
+            return await client.finish()  # the provider's own error event has passed
+        raise words_for(failure, attempt.provider)
+
+    async def _relay(self, response: Response, idle_s: float, tap: CarriedStream) -> Failure | None:
+        """Carry the rest of a stream; what broke it, if something did."""
+        clock, client = self._services.clock, self.client
         frame_at_s = clock.monotonic_s()
         try:
             while data := await response.next_chunk(
@@ -290,23 +306,47 @@ class Exchange:
             ):
                 data = tap.feed(data)
                 if data:
-                    await client.write(data)
+                    await client.write(self._with_legs(data, tap))
                     # Only whole frames count as life: a vendor that drips bytes is silent too.
                     frame_at_s = clock.monotonic_s()
         except TransportError as error:
-            failure = failure_on_the_wire(error)
+            return failure_on_the_wire(error)
         except NO_ANSWER:
-            failure = Failure.MALFORMED
-        if failure is None and not (tap.terminal or tap.failed):
-            failure = Failure.DROPPED
-        if failure is not None or tap.failed:
-            way = attempt.step.way
-            self._services.health.failed(
-                clock.monotonic_s(), way, failure or Failure.TRANSIENT, probe=False
-            )
-        if failure is not None:
-            raise words_for(failure, attempt.provider)
-        await client.finish()
+            return Failure.MALFORMED
+        if tap.failed:
+            return Failure.TRANSIENT
+        return None if tap.terminal else Failure.DROPPED
+
+    async def _continue(self, attempt: Attempt, failure: Failure) -> bool:
+        """Let another model go on with a text that was cut; whether one did."""
+        stream = attempt.tap
+        delivered = stream.open_text if isinstance(stream, ContinuableStream) else None
+        if delivered is None or self.client.gone_at_s is not None:
+            return False
+        assert isinstance(stream, ContinuableStream), "it has open text"
+        self._legs.append(_leg(attempt))
+        before = self._settle(attempt)
+        self._failed.append(
+            (attempt.step, AttemptFailed(failure, words_for(failure, attempt.provider)))
+        )
+        self._walk.cut(attempt.step)
+        clock = self._services.clock
+        while self._has_time and (step := self._walk.next(clock.monotonic_s())) is not None:
+            plan = await self._planned(step, delivered)
+            if plan is None or not await self._afford(step, plan):
+                continue
+            assert isinstance(plan.carriage, Translation), "what can be continued is written by us"
+            carriage = structs.replace(plan.carriage, goes_on=(stream, before))
+            if await self._try(step, structs.replace(plan, carriage=carriage)):
+                return True
+        self._attempt = attempt
+        return False
+
+    def _with_legs(self, data: bytes, tap: CarriedStream) -> bytes:
+        """The last frames of an answer that several models gave say so."""
+        if self._legs and tap.terminal and self._attempt is not None:
+            return tell_in_last(data, "aibridge", {"legs": [*self._legs, _leg(self._attempt)]})
+        return data
 
     @property
     def _has_time(self) -> bool:
@@ -434,76 +474,42 @@ class Exchange:
         attempt = self._attempt
         if attempt is not None:
             attempt.close()
+        if attempt is not None and not attempt.settled:
+            self._settle(attempt)
+        elif self._hold is not None:
+            self._services.wallets.finish(self._hold, 0)
+            self._hold = None
+
+    def _settle(self, attempt: Attempt) -> Usage:
+        """Charge what the attempt gave, once, and free the rest of the hold."""
+        attempt.settled = True
+        self._settled += 1
         hold, self._hold = self._hold, None
-        if hold is None:
-            return
-        charge = 0
-        if attempt is not None:
-            ending = self._ending(attempt)
-            settlement = settle(ending)
-            if settlement.usage is not None:
-                charge = self._price(attempt, settlement.usage)
-                self._services.outbox.put(
-                    self._event(attempt, hold, ending, settlement.usage, settlement.source)
-                )
-        self._services.wallets.finish(hold, charge)
-
-    def _ending(self, attempt: Attempt) -> Ending:
-        model = attempt.step.target.model
-        input_estimate = min(len(attempt.plan.body) // BYTES_PER_TOKEN, model.context_tokens)
-        reply, tap = self._reply, attempt.tap
-        if reply is not None:
-            return Ending(
-                outcome=Outcome.COMPLETED,
-                reported=reply.usage,
-                reported_is_final=reply.usage is not None,
-                delivered_tokens=reply.upstream_bytes // BYTES_PER_TOKEN,
-                input_estimate=input_estimate,
-            )
-        if tap is None:
-            return Ending(outcome=Outcome.UPSTREAM_ERROR)
-        if self.client.gone_at_s is not None or self.stop is Stop.CLIENT_STALLED:
-            outcome = Outcome.CLIENT_GONE
-        elif tap.failed:
-            outcome = Outcome.UPSTREAM_ERROR
-        else:
-            outcome = Outcome.COMPLETED if tap.terminal else Outcome.UPSTREAM_CUT
-        return Ending(
-            outcome=outcome,
-            reported=tap.usage,
-            reported_is_final=tap.usage_is_final,
-            delivered_tokens=tap.output_estimate,
-            input_estimate=input_estimate,
+        assert hold is not None, "nothing is sent without a hold"
+        began = Began(
+            inbound=self._inbound,
+            asked=self._asked,
+            at_s=self._began_s,
+            first_content_s=self._first_content_s,
         )
+        ending = ending_of(attempt, self._reply, self._left_by_client)
+        charge = charge_for(began, attempt, ending, hold, self._services.clock, leg=self._settled)
+        if charge.event is not None:
+            self._services.outbox.put(charge.event)
+        self._services.wallets.finish(hold, charge.amount_microtokens)
+        return charge.usage
 
-    def _price(self, attempt: Attempt, usage: Usage) -> int:
-        try:
-            return charge_microtokens(usage, attempt.step.target.card.multipliers)
-        except ImplausibleUsage:
-            get_logger().error("usage.implausible", request_id=self._inbound.public_id)
-            return 0
+    @property
+    def _left_by_client(self) -> bool:
+        return self.client.gone_at_s is not None or self.stop is Stop.CLIENT_STALLED
 
-    def _event(
-        self, attempt: Attempt, hold: Hold, ending: Ending, usage: Usage, source: object
-    ) -> UsageRecorded:
-        clock, target, inbound = self._services.clock, attempt.step.target, self._inbound
-        now_s = clock.monotonic_s()
-        first_s = self._first_content_s if self._first_content_s is not None else now_s
-        return UsageRecorded(
-            event_id=inbound.request_id,
-            account_id=inbound.account_id,
-            key_id=inbound.key_id,
-            lease_id=hold.lease_id,
-            requested_model=self._asked.head.model,
-            billed_model=target.model.id,
-            provider=target.provider.name,
-            price_version=target.card.version,
-            usage=usage,
-            source=source,  # pyright: ignore[reportArgumentType]
-            outcome=ending.outcome,
-            occurred_at=clock.now(),
-            endpoint=self._asked.dialect.value,
-            stream=attempt.tap is not None,
-            first_content_ms=int((first_s - self._began_s) * 1000),
-            total_ms=int((now_s - self._began_s) * 1000),
-        )
+
+def _leg(attempt: Attempt) -> dict[str, object]:
+    target, tap = attempt.step.target, attempt.tap
+    assert tap is not None, "only streams have legs"
+    said = tap.usage.output if tap.usage is not None and tap.usage_is_final else None
+    return {
+        "model": target.model.id,
+        "provider": target.provider.name,
+        "output_tokens": tap.output_estimate if said is None else said,
+    }

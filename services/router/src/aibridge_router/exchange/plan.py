@@ -35,9 +35,12 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def plan_attempt(
-    asked: Asked, target: Target, fetched: Mapping[str, Data] = NOTHING_FETCHED
+    asked: Asked,
+    target: Target,
+    fetched: Mapping[str, Data] = NOTHING_FETCHED,
+    delivered: str = "",
 ) -> Plan:
-    """Decide how `target` is asked.
+    """Decide how `target` is asked, for the whole answer or for what follows `delivered`.
 
     Raises `InvalidRequest` when it cannot carry the request: `CannotCarry` for its own reasons, `CannotSay` for its
     dialect's; `FetchFirst` when content must be fetched.
@@ -63,7 +66,14 @@ def plan_attempt(
         )
     else:
         carriage, body = translate(
-            dialect, upstream, asked.body, asked.head, _profile(target), fetched
+            dialect,
+            upstream,
+            asked.body,
+            asked.head,
+            _profile(target),
+            fetched,
+            continuable=asked.continuable,
+            delivered=delivered,
         )
     passes = isinstance(carriage, Passthrough)
     query = asked.query if passes else b"alt=sse&" + asked.query
@@ -88,10 +98,11 @@ def _refuse_too_small(asked: Asked, target: Target) -> None:
 def _takes_bytes(asked: Asked, target: Target) -> bool:
     """Whether a target that speaks the client's dialect gets the bytes as they came.
 
-    A stand-in does where it tolerates what the model that was asked for tolerates; the hub writes for any other.
+    A stand-in does where it tolerates what the model that was asked for tolerates; the hub writes for any other, and
+    for a stream that may have to be continued, whose state only the hub knows.
     """
     model, asked_for = target.model, asked.chain.model
-    if asked.carries_foreign_state:
+    if asked.continuable or asked.carries_foreign_state:
         return False
     if model is asked_for:
         return True

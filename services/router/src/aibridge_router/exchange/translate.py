@@ -36,6 +36,7 @@ from aibridge_router.dialects.body import DEPTH_MAX, nested_too_deep
 from aibridge_router.dialects.peek import Head
 from aibridge_router.dialects.registry import CODECS, SURFACES, TOOL_NAMES
 from aibridge_router.exchange.carriage import CarriedStream
+from aibridge_router.exchange.continuation import ContinuableStream, continued
 from aibridge_router.exchange.inline import with_content
 from aibridge_router.exchange.refusals import refusal_to_pass_on
 
@@ -57,18 +58,27 @@ class Translation(Struct, frozen=True, kw_only=True):
     tool_names: dict[str, str]
     custom_tools: frozenset[str]
     context_tokens: int
+    continuable: bool = False
+    goes_on: tuple[ContinuableStream, Usage] | None = None
+    """A stream that this answer continues, and what it has used so far."""
 
     def answer(self, body: bytes, context: AnswerContext) -> tuple[bytes, Usage | None]:
         """See `Carriage`."""
         answer = CODECS[self.upstream].answer_from_wire(body, self.provider)
         return CODECS[self.client].answer_to_wire(answer, self._told(context)), answer.usage
 
-    def stream(self, context: AnswerContext) -> "TranslatedStream":
+    def stream(self, context: AnswerContext) -> "TranslatedStream | ContinuableStream":
         """See `Carriage`."""
-        return TranslatedStream(
-            CODECS[self.upstream].decoder(self.provider),
-            CODECS[self.client].encoder(self._told(context)),
-        )
+        if self.goes_on is not None:
+            stream, before = self.goes_on
+            stream.go_on(self.decoder(), before)
+            return stream
+        kind = ContinuableStream if self.continuable else TranslatedStream
+        return kind(self.decoder(), CODECS[self.client].encoder(self._told(context)))
+
+    def decoder(self) -> StreamDecoder:
+        """Reads what the vendor streams."""
+        return CODECS[self.upstream].decoder(self.provider)
 
     def refusal(self, status: int, body: bytes, key: str) -> AIBridgeError | None:
         """The vendor's words in the client's envelope; other vendors' names and all, since they say what to change."""
@@ -86,7 +96,7 @@ class Translation(Struct, frozen=True, kw_only=True):
         """See `Carriage`."""
         encoder = (
             stream.encoder
-            if isinstance(stream, TranslatedStream)
+            if isinstance(stream, TranslatedStream | ContinuableStream)
             else CODECS[self.client].encoder(self._told(context))
         )
         kind = envelopes.kind_of(SURFACES[self.client], error)
@@ -163,8 +173,11 @@ def translate(
     head: Head,
     profile: Profile,
     fetched: Mapping[str, Data],
+    *,
+    continuable: bool = False,
+    delivered: str = "",
 ) -> tuple[Translation, bytes]:
-    """The request for the vendor, and how its answer comes back.
+    """The request for the vendor, and how its answer comes back; `delivered` is what the answer has to go on from.
 
     Raises `InvalidRequest`, of which `CannotSay` is one, and `FetchFirst`.
     """
@@ -173,6 +186,8 @@ def translate(
         raise CannotSay("n: one answer at a time is served for this model", param="n")
     if request.logprobs is not None:
         raise CannotSay("logprobs are not served for this model", param="logprobs")
+    if delivered:
+        request = continued(request, delivered, upstream, profile)
     losses = Losses()
     upstream_body = CODECS[upstream].request_to_wire(request, profile, losses)
     translation = Translation(
@@ -184,6 +199,7 @@ def translate(
         tool_names=_renamed(request, upstream),
         custom_tools=frozenset(tool.name for tool in request.tools if tool.custom),
         context_tokens=profile.context_tokens,
+        continuable=continuable,
     )
     return translation, upstream_body
 

@@ -146,6 +146,10 @@ class Walk:
         cool = [step for step in left if not self._health.cools_for_s(now_s, step.way)]
         return (well or cool[:1])[: self._rules.attempts_max]
 
+    def cut(self, step: Step) -> None:
+        """The target answered and broke off: it is not asked to go on."""
+        self._rule_out("it broke off", lambda other: other.target is step.target)
+
     @property
     def poisoned(self) -> bool:
         """Whether the request made two providers fail that serve others well."""
