@@ -242,7 +242,14 @@ class Scene:
         self.rules = Rules()
         self.left_s = 7.0
 
-    def exchange(self, dialect: str, body: bytes | None = None, path: str = "") -> Exchange:
+    def exchange(
+        self,
+        dialect: str,
+        body: bytes | None = None,
+        path: str = "",
+        *,
+        continuable: bool = False,
+    ) -> Exchange:
         endpoint = find_endpoint(path or PATHS[dialect])
         assert endpoint is not None
         inbound = Inbound(
@@ -255,6 +262,7 @@ class Scene:
         )
         sent = BODIES[dialect] if body is None else body
         asked = read_asked(endpoint, self.registry(), sent, inbound.query)
+        asked.continuable = continuable
         client = Client(self.browser.receive, self.browser.send)
         return Exchange(self.services, inbound, asked, self.rules, client)
 
