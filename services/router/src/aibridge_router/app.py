@@ -22,6 +22,7 @@ from aibridge_router.catalog.refresh import CatalogRefresh
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.exchange.exchange import Services
 from aibridge_router.exchange.pump import Pumps
+from aibridge_router.exchange.repeats import Repeats
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import further_budget
 from aibridge_router.gossip import Gossip
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> Litestar:
             further=further_budget(),
             fetcher=Fetcher(enabled=settings.fetch_urls),
             rng=rng,
+            repeats=Repeats(),
         )
         state.relay = Relay(guard, catalog, services, pumps)
         try:

@@ -26,6 +26,7 @@ from aibridge_router.catalog.registry import Registry
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.exchange.exchange import Services
 from aibridge_router.exchange.pump import Pumps
+from aibridge_router.exchange.repeats import Repeats
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import further_budget
 from aibridge_router.spool.outbox import Outbox
@@ -89,6 +90,7 @@ async def client(catalog: SimpleNamespace) -> AsyncIterator[httpx.AsyncClient]:
         further=further_budget(),
         fetcher=Fetcher(enabled=False),
         rng=random.Random(1),
+        repeats=Repeats(),
     )
     guard = ServiceGuard({"token-of-the-gateway": "gateway"})
     catalogue = cast("CatalogRefresh", catalog)

@@ -28,6 +28,7 @@ from aibridge_router.exchange.asked import read_asked
 from aibridge_router.exchange.exchange import Exchange, Services
 from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.pump import Pumps
+from aibridge_router.exchange.repeats import Repeats
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import Rules, further_budget
 from aibridge_router.spool.outbox import Outbox
@@ -233,6 +234,7 @@ class Scene:
             further=further_budget(),
             fetcher=Fetcher(enabled=False),
             rng=random.Random(1),
+            repeats=Repeats(),
         )
         self.pumps = Pumps()
         self.browser = Browser()

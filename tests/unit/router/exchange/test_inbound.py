@@ -22,7 +22,7 @@ IDS = [
 
 
 def read(*headers: tuple[bytes, bytes]) -> Inbound:
-    scope: Any = {"headers": list(headers), "query_string": b"beta=true"}
+    scope: Any = {"headers": list(headers), "path": "/v1/messages", "query_string": b"beta=true"}
     return read_inbound(scope, GUARD)
 
 

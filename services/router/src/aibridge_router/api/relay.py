@@ -24,8 +24,9 @@ from aibridge_router.dialects.body import invalid_body
 from aibridge_router.exchange.asked import read_asked
 from aibridge_router.exchange.exchange import Exchange, Services
 from aibridge_router.exchange.explain import explain
-from aibridge_router.exchange.inbound import Inbound, read_body, read_inbound
+from aibridge_router.exchange.inbound import Inbound, full_path, read_body, read_inbound
 from aibridge_router.exchange.pump import Pumps
+from aibridge_router.exchange.repeats import Answer, fingerprint
 from aibridge_router.failover.walk import Rules
 
 _EXPLAINED = frozenset({Operation.GENERATE, Operation.PASSTHROUGH})
@@ -60,7 +61,7 @@ class Relay:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; every error is rendered in the caller's dialect."""
-        endpoint = find_endpoint(_full_path(scope))
+        endpoint = find_endpoint(full_path(scope))
         surface = endpoint.surface if endpoint is not None else Surface.OPENAI
         client = Client(receive, send)
         inbound: Inbound | None = None
@@ -108,7 +109,22 @@ class Relay:
             return await _send_json(client, self._explain(registry, inbound, rules, body), inbound)
         asked = read_asked(endpoint, registry, body, inbound.query)
         asked.continuable = rules.failover and inbound.continuation and asked.may_be_continued
-        return await self._pumps.run(Exchange(self._services, inbound, asked, rules, client))
+        exchange = Exchange(self._services, inbound, asked, rules, client)
+        now_s = self._services.clock.monotonic_s()
+        repeats = self._services.repeats
+        repeats.refuse_poison(now_s, inbound.account_id, inbound.path, body)
+        key = inbound.idempotency_key
+        if key is None:
+            return await self._pumps.run(exchange)
+        repeat = inbound.account_id, key
+        answer = repeats.begin(now_s, repeat, fingerprint(inbound.path, body))
+        if answer is not None:
+            return await _answer_again(client, answer)
+        # When it has settled, not when its caller has left: the one who asks again wants this very answer.
+        exchange.on_end = lambda: repeats.end(
+            self._services.clock.monotonic_s(), repeat, exchange.answer
+        )
+        return await self._pumps.run(exchange)
 
     def _explain(self, registry: Registry, inbound: Inbound, rules: Rules, body: bytes) -> bytes:
         try:
@@ -125,10 +141,9 @@ class Relay:
         return msgspec.json.encode(explain(now_s, asked, walk))
 
 
-def _full_path(scope: Scope) -> str:
-    # Inside a Litestar mount `path` is cut; the raw path is what the client asked for.
-    raw = scope.get("raw_path") or scope["path"].encode()
-    return raw.split(b"?", 1)[0].decode("latin-1")
+async def _answer_again(client: Client, answer: Answer) -> None:
+    await client.start(answer.status, [*answer.headers, (b"idempotent-replayed", b"true")])
+    await client.finish(answer.body)
 
 
 def _models(endpoint: Endpoint, registry: Registry, inbound: Inbound) -> bytes:

@@ -6,6 +6,7 @@ Runs detached from the client: see `pump`.
 import asyncio
 import contextlib
 import random
+from collections.abc import Callable
 from enum import Enum
 
 from msgspec import Struct, structs
@@ -45,6 +46,7 @@ from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.inline import FetchFirst
 from aibridge_router.exchange.plan import Plan, plan_attempt
 from aibridge_router.exchange.refusals import words_for
+from aibridge_router.exchange.repeats import Answer, Repeats, fingerprint
 from aibridge_router.exchange.session import session_of
 from aibridge_router.exchange.translate import Translation
 from aibridge_router.failover.budget import Budget
@@ -75,6 +77,12 @@ class Stop(Enum):
     SHUTDOWN = "shutdown"
 
 
+class UpstreamRejected(InvalidRequest):
+    """Providers that serve others fail on this request."""
+
+    code = "upstream_rejected"
+
+
 class Services(Struct, frozen=True, kw_only=True):
     """What every exchange uses."""
 
@@ -86,6 +94,7 @@ class Services(Struct, frozen=True, kw_only=True):
     further: Budget
     fetcher: Fetcher
     rng: random.Random
+    repeats: Repeats
 
     def walk(self, inbound: Inbound, asked: Asked, rules: Rules) -> Walk:
         """The way of one request along its chain."""
@@ -109,6 +118,10 @@ class Exchange:
         self._asked = asked
         self.client = client
         self.stop: Stop | None = None
+        self.answer: Answer | None = None
+        """A whole answer, once it was given."""
+        self.on_end: Callable[[], object] | None = None
+        """Called when it has settled."""
         self._began_s = services.clock.monotonic_s()
         self.deadline_s = self._began_s + inbound.left_s
         self._first_content_s: float | None = None
@@ -137,6 +150,8 @@ class Exchange:
             await self._stopped(self.stop)
         finally:
             self._close()
+            if self.on_end is not None:
+                self.on_end()
 
     # --- serving ------------------------------------------------------------------------------
 
@@ -271,6 +286,7 @@ class Exchange:
         assert response is not None, "an answer came"
         headers = self._answer_headers(response)
         headers.append((b"content-length", b"%d" % len(reply.body)))
+        self.answer = Answer(status=response.status, headers=headers, body=reply.body)
         await self.client.start(response.status, headers)
         await self.client.finish(reply.body)
 
@@ -386,7 +402,13 @@ class Exchange:
     async def _give_up(self) -> None:
         """Nothing is left to try: the provider's words about the request, or ours about everything that failed."""
         if self._walk.poisoned:
-            raise InvalidRequest(
+            services = self._services
+            services.repeats.poison(
+                services.clock.monotonic_s(),
+                self._inbound.account_id,
+                fingerprint(self._inbound.path, self._asked.body),
+            )
+            raise UpstreamRejected(
                 "two providers that serve others failed on this request, so it is not tried again; change it"
             )
         if self._walk.stopped and self._failed:

@@ -19,6 +19,7 @@ class Inbound(Struct, frozen=True, kw_only=True):
     key_id: UUID | None
     headers: list[tuple[bytes, bytes]]
     query: bytes
+    path: str = ""
     left_s: float = 600.0
     """How long the client still waits."""
     failover: bool = True
@@ -26,9 +27,23 @@ class Inbound(Struct, frozen=True, kw_only=True):
     larger_context: bool = False
 
     @property
+    def idempotency_key(self) -> bytes | None:
+        """The client's own id for this request, if it gave one."""
+        for name, value in self.headers:
+            if name == b"idempotency-key":
+                return value
+        return None
+
+    @property
     def public_id(self) -> str:
         """The request id as the customer sees it."""
         return public_request_id(self.request_id)
+
+
+def full_path(scope: Scope) -> str:
+    """The path as the client asked for it; inside a Litestar mount `path` is cut."""
+    raw = scope.get("raw_path") or scope["path"].encode()
+    return raw.split(b"?", 1)[0].decode("latin-1")
 
 
 def read_inbound(scope: Scope, guard: ServiceGuard) -> Inbound:
@@ -56,6 +71,7 @@ def read_inbound(scope: Scope, guard: ServiceGuard) -> Inbound:
             key_id=UUID(bytes=bytes.fromhex(key.decode())) if key else None,
             headers=headers,
             query=scope["query_string"],
+            path=full_path(scope),
         )
     except ValueError:
         raise InvalidRequest("the internal request or account id is malformed") from None
