@@ -31,7 +31,12 @@ class TestInbound:
         accept = (b"accept", b"*/*")
 
         assert read(AUTHORIZATION, *IDS, accept) == Inbound(
-            request_id=REQUEST, account_id=WHO, key_id=WHICH, headers=[accept], query=b"beta=true"
+            request_id=REQUEST,
+            account_id=WHO,
+            key_id=WHICH,
+            headers=[accept],
+            query=b"beta=true",
+            path="/v1/messages",
         )
 
     def test_a_key_is_optional(self) -> None:
