@@ -18,13 +18,16 @@ from aibridge_common.web.health import health_routes
 from aibridge_common.web.problems import problem_details
 from aibridge_router.api.relay import Relay
 from aibridge_router.catalog.refresh import CatalogRefresh
+from aibridge_router.catalog.registry import Registry
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.exchange.exchange import Services
 from aibridge_router.exchange.pump import Pumps
 from aibridge_router.settings import Settings
 from aibridge_router.spool.outbox import Outbox
+from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.pools import Pools
+from aibridge_router.upstream.probe import EgressProber
 from aibridge_router.upstream.sealed import Sealer
 
 SCHEMA = "router"
@@ -38,6 +41,7 @@ class Running:
         self.bus: Bus | None = None
         self.relay: Relay | None = None
         self.catalog: CatalogRefresh | None = None
+        self.egress = EgressPool()
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -65,9 +69,16 @@ def create_app(settings: Settings) -> Litestar:
     async def running(_app: Litestar) -> AsyncGenerator[None]:
         bus = state.bus = await Bus.connect(settings.nats_url.reveal(), settings.name)
         billing = BillingClient(settings.billing_url, settings.service_token)
-        catalog = state.catalog = CatalogRefresh(database, billing, sealer, clock)
-        wallets = Wallets(billing, clock, settings.name)
         outbox, pools, pumps = Outbox(settings.name), Pools(), Pumps()
+        egress = state.egress
+
+        def on_loaded(registry: Registry) -> None:
+            egress.configure(registry.egresses)
+            pools.keep_only(registry.egresses)
+
+        catalog = state.catalog = CatalogRefresh(database, billing, sealer, clock, on_loaded)
+        prober = EgressProber(egress, pools, catalog.base_urls, clock)
+        wallets = Wallets(billing, clock, settings.name)
         services = Services(pools=pools, wallets=wallets, outbox=outbox, clock=clock)
         state.relay = Relay(guard, catalog, services, pumps, Fetcher(enabled=settings.fetch_urls))
         try:
@@ -75,6 +86,7 @@ def create_app(settings: Settings) -> Litestar:
                 tasks.start_soon(catalog.run, bus)
                 tasks.start_soon(outbox.run, bus)
                 tasks.start_soon(wallets.run)
+                tasks.start_soon(prober.run)
                 tasks.start_soon(pumps.watch)
                 yield
                 await pumps.drain(settings.drain_s)
