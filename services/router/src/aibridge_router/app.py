@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 from litestar import Litestar, asgi
+from litestar.openapi import OpenAPIConfig
 from litestar.types import Receive, Scope, Send
 
 from aibridge_common.bus.nats import Bus
@@ -16,6 +17,8 @@ from aibridge_common.settings import parse_tokens
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.problems import problem_details
+from aibridge_router.api.admin.administration import Administration
+from aibridge_router.api.admin.controllers import admin_api
 from aibridge_router.api.relay import Relay
 from aibridge_router.catalog.refresh import CatalogRefresh
 from aibridge_router.catalog.registry import Registry
@@ -42,10 +45,11 @@ class Running:
         self.relay: Relay | None = None
         self.catalog: CatalogRefresh | None = None
         self.egress = EgressPool()
+        self.admin: Administration | None = None
 
 
 def create_app(settings: Settings) -> Litestar:
-    """The relay and the health routes."""
+    """The relay, the admin API and the health routes."""
     guard = ServiceGuard(parse_tokens(settings.service_tokens))
     sealer = Sealer(settings.secrets_key)
     clock = SystemClock()
@@ -55,6 +59,10 @@ def create_app(settings: Settings) -> Litestar:
     async def relay(scope: Scope, receive: Receive, send: Send) -> None:
         assert state.relay is not None, "the server serves only after start-up"
         await state.relay(scope, receive, send)
+
+    def admin() -> Administration:
+        assert state.admin is not None, "the server serves only after start-up"
+        return state.admin
 
     async def database_ready() -> bool:
         return await answers(database)
@@ -68,6 +76,7 @@ def create_app(settings: Settings) -> Litestar:
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncGenerator[None]:
         bus = state.bus = await Bus.connect(settings.nats_url.reveal(), settings.name)
+        state.admin = Administration(database, sealer, bus, state.egress, clock, settings.name)
         billing = BillingClient(settings.billing_url, settings.service_token)
         outbox, pools, pumps = Outbox(settings.name), Pools(), Pumps()
         egress = state.egress
@@ -102,6 +111,7 @@ def create_app(settings: Settings) -> Litestar:
     paths = [path for path in EXACT if not path.endswith("/models")]
     return Litestar(
         [
+            admin_api(guard, admin),
             asgi(paths, copy_scope=False)(relay),
             *(
                 asgi(prefix, is_mount=True, copy_scope=False)(relay)
@@ -113,6 +123,6 @@ def create_app(settings: Settings) -> Litestar:
         ],
         plugins=[problem_details()],
         lifespan=[running],
-        openapi_config=None,
+        openapi_config=OpenAPIConfig(title="AI-Bridge router", version="1"),
         logging_config=None,
     )

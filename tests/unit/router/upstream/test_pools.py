@@ -7,7 +7,7 @@ import pytest
 
 from aibridge_common.errors import UpstreamFailed
 from aibridge_common.proxy import Proxy
-from aibridge_common.transport import Pool, Response, Timers, TransportError
+from aibridge_common.transport import BodyCut, Pool, Response, Timers
 from aibridge_router.upstream.egress import DIRECT, WayOut
 from aibridge_router.upstream.pools import Pools
 from tests.fixtures.proxies import loopback_proxy
@@ -136,5 +136,5 @@ async def test_closing_ends_what_removed_proxies_still_carry(pools: Pools, vendo
         running = await ask(pools.at(vendor.url, way_to(proxy.url()))[0])
         pools.keep_only([])
         pools.close()
-        with pytest.raises(TransportError):
+        with pytest.raises(BodyCut):
             await running.read(10, 2)
