@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 from litestar import Litestar, asgi
+from litestar.openapi import OpenAPIConfig
 from litestar.types import Receive, Scope, Send
 
 from aibridge_common.bus.nats import Bus
@@ -17,8 +18,11 @@ from aibridge_common.settings import parse_tokens
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.problems import problem_details
+from aibridge_router.api.admin.administration import Administration
+from aibridge_router.api.admin.controllers import admin_api
 from aibridge_router.api.relay import Relay
 from aibridge_router.catalog.refresh import CatalogRefresh
+from aibridge_router.catalog.registry import Registry
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.exchange.exchange import Services
 from aibridge_router.exchange.pump import Pumps
@@ -28,8 +32,10 @@ from aibridge_router.failover.walk import further_budget
 from aibridge_router.gossip import Gossip
 from aibridge_router.settings import Settings
 from aibridge_router.spool.outbox import Outbox
+from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.pools import Pools
+from aibridge_router.upstream.probe import EgressProber
 from aibridge_router.upstream.sealed import Sealer
 
 SCHEMA = "router"
@@ -43,10 +49,12 @@ class Running:
         self.bus: Bus | None = None
         self.relay: Relay | None = None
         self.catalog: CatalogRefresh | None = None
+        self.egress = EgressPool()
+        self.admin: Administration | None = None
 
 
 def create_app(settings: Settings) -> Litestar:
-    """The relay and the health routes."""
+    """The relay, the admin API and the health routes."""
     guard = ServiceGuard(parse_tokens(settings.service_tokens))
     sealer = Sealer(settings.secrets_key)
     clock = SystemClock()
@@ -56,6 +64,10 @@ def create_app(settings: Settings) -> Litestar:
     async def relay(scope: Scope, receive: Receive, send: Send) -> None:
         assert state.relay is not None, "the server serves only after start-up"
         await state.relay(scope, receive, send)
+
+    def admin() -> Administration:
+        assert state.admin is not None, "the server serves only after start-up"
+        return state.admin
 
     async def database_ready() -> bool:
         return await answers(database)
@@ -69,14 +81,23 @@ def create_app(settings: Settings) -> Litestar:
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncGenerator[None]:
         bus = state.bus = await Bus.connect(settings.nats_url.reveal(), settings.name)
+        state.admin = Administration(database, sealer, bus, state.egress, clock, settings.name)
         billing = BillingClient(settings.billing_url, settings.service_token)
-        catalog = state.catalog = CatalogRefresh(database, billing, sealer, clock)
-        wallets = Wallets(billing, clock, settings.name)
         outbox, pools, pumps = Outbox(settings.name), Pools(), Pumps()
+        egress = state.egress
+
+        def on_loaded(registry: Registry) -> None:
+            egress.configure(registry.egresses)
+            pools.keep_only(registry.egresses)
+
+        catalog = state.catalog = CatalogRefresh(database, billing, sealer, clock, on_loaded)
+        prober = EgressProber(egress, pools, catalog.base_urls, clock)
+        wallets = Wallets(billing, clock, settings.name)
         rng = random.Random()  # noqa: S311 - spreads load, guards nothing
         health = Health(rng)
         services = Services(
             pools=pools,
+            egress=egress,
             wallets=wallets,
             outbox=outbox,
             clock=clock,
@@ -92,6 +113,7 @@ def create_app(settings: Settings) -> Litestar:
                 tasks.start_soon(catalog.run, bus)
                 tasks.start_soon(outbox.run, bus)
                 tasks.start_soon(wallets.run)
+                tasks.start_soon(prober.run)
                 tasks.start_soon(pumps.watch)
                 tasks.start_soon(Gossip(health, clock, settings.name).run, bus)
                 yield
@@ -108,6 +130,7 @@ def create_app(settings: Settings) -> Litestar:
     paths = [path for path in EXACT if not path.endswith("/models")]
     return Litestar(
         [
+            admin_api(guard, admin),
             asgi(paths, copy_scope=False)(relay),
             *(
                 asgi(prefix, is_mount=True, copy_scope=False)(relay)
@@ -119,6 +142,6 @@ def create_app(settings: Settings) -> Litestar:
         ],
         plugins=[problem_details()],
         lifespan=[running],
-        openapi_config=None,
+        openapi_config=OpenAPIConfig(title="AI-Bridge router", version="1"),
         logging_config=None,
     )

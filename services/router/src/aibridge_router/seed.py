@@ -15,6 +15,7 @@ from aibridge_common.catalog import (
 from aibridge_common.db.engine import Database, transaction
 from aibridge_router.catalog.store import (
     keep_egresses,
+    lock_catalog,
     put_egress,
     replace_catalog,
     replace_keys,
@@ -42,6 +43,7 @@ async def seed_catalog(database: Database, sealer: Sealer, catalog: Catalog) -> 
     """Replace the rows; returns the providers that have no usable key."""
     keyless: list[str] = []
     async with transaction(database) as tx:
+        await lock_catalog(tx)
         await replace_catalog(tx, catalog)
         for provider in catalog.providers:
             keys = keys_for(provider)

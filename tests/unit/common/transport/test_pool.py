@@ -641,3 +641,26 @@ class TestClose:
         pool.close()
 
         assert pool.open_connections == 0
+
+
+class TestRetire:
+    async def test_idle_connections_close_at_once(self, open_pool: OpenPool) -> None:
+        async with scripted(forever(reply(b"ok"))) as server:
+            pool = open_pool(server.origin)
+            await fetch(pool)
+            pool.retire()
+
+            assert pool.open_connections == 0
+
+    async def test_a_running_answer_goes_on_to_its_end(self, open_pool: OpenPool) -> None:
+        """And its connection is not kept; who still holds the pool is served too."""
+        body = b"x" * 1000
+        async with scripted(once(reply(body)[:-500], reply(body)[-500:], pause_s=0.05)) as server:
+            pool = open_pool(server.origin)
+            running = await ask(pool)
+            pool.retire()
+            late = await fetch(pool)
+
+            assert await running.read(2**20, 2) == body
+            assert late == body
+            assert pool.open_connections == 0

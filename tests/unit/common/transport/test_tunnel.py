@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import socket
 import ssl
 
 import pytest
@@ -11,6 +12,8 @@ from aibridge_common.transport import (
     ConnectFailed,
     ConnectTimeout,
     Origin,
+    ProxyFailed,
+    ProxyTimeout,
     Sent,
     Timers,
 )
@@ -166,20 +169,34 @@ class TestHttpConnect:
         assert body == b"ok"
 
     @pytest.mark.parametrize(
-        ("answer", "reason"),
+        ("answer", "reason", "kind"),
         [
-            (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "refused: HTTP/1.1 407"),
-            (b"HTTP/1.1 403 Forbidden\r\nx-why: rules\r\n\r\n", "refused: HTTP/1.1 403 Forbidden$"),
-            (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "refused: HTTP/1.1 502"),
-            (b"garbage\r\n\r\n", "refused: garbage"),
-            (b"\r\n\r\n", "refused: $"),
-            (b"HTTP/1.1 200 OK\r\n", "closed"),
-            (b"", "closed"),
-            (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 9000, "too long"),
+            (
+                b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+                "refused: HTTP/1.1 407",
+                ProxyFailed,
+            ),
+            (
+                b"HTTP/1.1 403 Forbidden\r\nx-why: rules\r\n\r\n",
+                "refused: HTTP/1.1 403 Forbidden$",
+                ProxyFailed,
+            ),
+            (b"HTTP/1.1 500 Oops\r\n\r\n", "refused: HTTP/1.1 500", ProxyFailed),
+            (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "refused: HTTP/1.1 502", ConnectFailed),
+            (b"HTTP/1.0 503 No\r\n\r\n", "refused: HTTP/1.0 503", ConnectFailed),
+            (b"HTTP/1.1 504 Slow\r\n\r\n", "refused: HTTP/1.1 504", ConnectFailed),
+            (b"garbage\r\n\r\n", "refused: garbage", ProxyFailed),
+            (b"garbage+ 502 \r\n\r\n", "refused: garbage", ProxyFailed),
+            (b"\r\n\r\n", "refused: $", ProxyFailed),
+            (b"HTTP/1.1 200 OK\r\n", "closed", ProxyFailed),
+            (b"", "closed", ProxyFailed),
+            (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 9000, "too long", ProxyFailed),
         ],
     )
-    async def test_refused(self, open_pool: OpenPool, answer: bytes, reason: str) -> None:
-        """The proxy's own reason is told, nothing was sent and nothing is left open."""
+    async def test_refused(
+        self, open_pool: OpenPool, answer: bytes, reason: str, kind: type[ConnectFailed]
+    ) -> None:
+        """The proxy's own reason is told, and whose fault it is; nothing was sent and nothing is left open."""
 
         async def script(peer: Peer) -> None:
             await peer.reader.readuntil(b"\r\n\r\n")
@@ -190,6 +207,7 @@ class TestHttpConnect:
             with pytest.raises(ConnectFailed, match=reason) as caught:
                 await ask(pool)
 
+        assert kind is type(caught.value)
         assert Sent.NO is caught.value.sent
         assert PASSWORD not in str(caught.value)
         assert pool.open_connections == 0
@@ -243,21 +261,23 @@ class TestSocks5:
         assert body == b"ok"
 
     @pytest.mark.parametrize(
-        ("code", "reason"),
+        ("code", "reason", "kind"),
         [
-            (1, "general failure"),
-            (2, "not allowed"),
-            (3, "network unreachable"),
-            (4, "host unreachable"),
-            (5, "connection refused"),
-            (6, "time to live"),
-            (7, "command not supported"),
-            (8, "address type"),
-            (99, "99"),
+            (1, "general failure", ProxyFailed),
+            (2, "not allowed", ProxyFailed),
+            (3, "network unreachable", ConnectFailed),
+            (4, "host unreachable", ConnectFailed),
+            (5, "connection refused", ConnectFailed),
+            (6, "time to live", ConnectFailed),
+            (7, "command not supported", ProxyFailed),
+            (8, "address type", ProxyFailed),
+            (99, "99", ProxyFailed),
         ],
     )
-    async def test_refused(self, open_pool: OpenPool, code: int, reason: str) -> None:
-        """The proxy's code is told in words."""
+    async def test_refused(
+        self, open_pool: OpenPool, code: int, reason: str, kind: type[ConnectFailed]
+    ) -> None:
+        """The proxy's code is told in words, and whose fault it is."""
 
         async def script(peer: Peer) -> None:
             await peer.reader.readexactly(3)
@@ -271,6 +291,7 @@ class TestSocks5:
             with pytest.raises(ConnectFailed, match=f"refused: {reason}") as caught:
                 await ask(pool)
 
+        assert kind is type(caught.value)
         assert Sent.NO is caught.value.sent
         assert pool.open_connections == 0
 
@@ -300,7 +321,7 @@ class TestSocks5:
         async with scripted(script) as proxy:
             origin = Origin(host="a.test", port=80)
             pool = through(open_pool, proxy, origin, kind="socks5", sign_in=True)
-            with pytest.raises(ConnectFailed, match=reason) as caught:
+            with pytest.raises(ProxyFailed, match=reason) as caught:
                 await ask(pool)
 
         assert Sent.NO is caught.value.sent
@@ -327,22 +348,73 @@ async def once_socks_password(peer: Peer) -> None:
 
 class TestEitherKind:
     @pytest.mark.parametrize("kind", ["http", "socks5"])
-    async def test_silent_proxy(self, open_pool: OpenPool, kind: str) -> None:
-        """The connect timer covers the talk with the proxy."""
+    async def test_reach(self, open_pool: OpenPool, kind: str) -> None:
+        """Opens a tunnel and closes it, with nothing sent through it."""
+        async with scripted(Peer.gone) as server:
+            script = (
+                connect_proxy(server.origin, [])
+                if kind == "http"
+                else socks_proxy(server.origin, [])
+            )
+            async with scripted(script) as proxy:
+                pool = through(open_pool, proxy, server.origin, kind=kind)
+                await pool.reach(1)
+
+        assert pool.open_connections == 0
+        assert (proxy.accepted, server.accepted) == (1, 1)
+
+    @pytest.mark.parametrize(
+        ("kind", "error"), [("http", ConnectTimeout), ("socks5", ProxyTimeout)]
+    )
+    async def test_silent_proxy(
+        self, open_pool: OpenPool, kind: str, error: type[ConnectFailed]
+    ) -> None:
+        """The connect timer covers the talk with the proxy; before our question it is the proxy's fault."""
         async with scripted(Peer.hold) as proxy:
             pool = through(open_pool, proxy, Origin(host="a.test", port=80), kind=kind)
             with pytest.raises(ConnectTimeout) as caught:
                 await ask(pool, timers=Timers(connect_s=0.1))
 
+        assert error is type(caught.value)
         assert Sent.NO is caught.value.sent
         assert pool.open_connections == 0
+
+    async def test_silent_after_the_question(self, open_pool: OpenPool) -> None:
+        """A SOCKS5 proxy that let us sign in works; the peer is what it does not reach."""
+
+        async def script(peer: Peer) -> None:
+            await peer.reader.readexactly(3)
+            await peer.send(b"\x05\x00")
+            await peer.hold()
+
+        async with scripted(script) as proxy:
+            pool = through(open_pool, proxy, Origin(host="a.test", port=80), kind="socks5")
+            with pytest.raises(ConnectTimeout) as caught:
+                await ask(pool, timers=Timers(connect_s=0.1))
+
+        assert ConnectTimeout is type(caught.value)
+
+    async def test_proxy_that_does_not_accept(self, open_pool: OpenPool) -> None:
+        """A full backlog is what a machine that drops packets looks like."""
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+            port = full.getsockname()[1]
+            fillers = [socket.socket() for _ in range(8)]
+            for filler in fillers:
+                filler.setblocking(False)
+                filler.connect_ex(("127.0.0.1", port))
+            egress = Proxy(kind="http", host="127.0.0.1", port=port)
+            pool = open_pool(Origin(host="a.test", port=80), proxy=egress)
+            with pytest.raises(ProxyTimeout):
+                await ask(pool, timers=Timers(connect_s=0.1))
+            for filler in fillers:
+                filler.close()
 
     @pytest.mark.parametrize("kind", ["http", "socks5"])
     async def test_no_proxy_there(self, open_pool: OpenPool, kind: str) -> None:
         async with scripted(Peer.hold) as proxy:
             pass
         pool = through(open_pool, proxy, Origin(host="a.test", port=80), kind=kind)
-        with pytest.raises(ConnectFailed) as caught:
+        with pytest.raises(ProxyFailed) as caught:
             await ask(pool)
 
         assert Sent.NO is caught.value.sent

@@ -89,8 +89,8 @@ class TestOthersErrors:
         [
             ('{"name": "n", "count": 0}', "count"),
             ('{"name": 1, "count": 1}', "name"),
-            ('{"name": "n", "count": 1, "cuont": 1}', None),
-            ('{"name": "n"}', None),
+            ('{"name": "n", "count": 1, "cuont": 1}', "cuont"),
+            ('{"name": "n"}', "count"),
             ("{", None),
         ],
     )

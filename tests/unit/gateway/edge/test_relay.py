@@ -52,6 +52,17 @@ class TestForward:
         assert "cookie" not in asked.headers
         assert "ab-live" not in repr(asked)
 
+    @pytest.mark.parametrize("path", ["/v1/admin/chains", "/v1/admin", "/v1//admin/chains"])
+    async def test_the_routers_own_api_is_not_reached(self, edge: Edge, path: str) -> None:
+        live = {"x-api-key": "ab-live"}
+        answers = [
+            await edge.http.request(method, path, headers=live)
+            for method in ("GET", "POST", "PUT", "DELETE")
+        ]
+
+        assert {answer.status_code for answer in answers} == {404}
+        assert edge.router.asked == []
+
     @pytest.mark.parametrize(
         "path", [*PATHS, "/v1/openai/v1/chat/completions", "/v1beta/models/a%2Fb:countTokens"]
     )

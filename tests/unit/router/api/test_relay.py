@@ -30,6 +30,7 @@ from aibridge_router.exchange.repeats import Repeats
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import further_budget
 from aibridge_router.spool.outbox import Outbox
+from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.pools import Pools
 
@@ -83,6 +84,7 @@ async def client(catalog: SimpleNamespace) -> AsyncIterator[httpx.AsyncClient]:
     clock = FrozenClock(datetime(2026, 1, 1, tzinfo=UTC))
     services = Services(
         pools=Pools(),
+        egress=EgressPool(),
         wallets=Wallets(cast("BillingClient", NoMoney()), clock, "router-0"),
         outbox=Outbox("router-0"),
         clock=clock,

@@ -32,6 +32,7 @@ from aibridge_router.exchange.repeats import Repeats
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import Rules, further_budget
 from aibridge_router.spool.outbox import Outbox
+from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.pools import Pools
 
@@ -224,9 +225,11 @@ class Scene:
         clock = SystemClock()
         self.wallets = Wallets(cast("BillingClient", self.billing), clock, "router-test")
         self.pools = Pools()
+        self.egress = EgressPool()
         self.health = Health(random.Random(1))
         self.services = Services(
             pools=self.pools,
+            egress=self.egress,
             wallets=self.wallets,
             outbox=self.outbox,
             clock=clock,

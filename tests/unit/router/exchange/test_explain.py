@@ -9,6 +9,7 @@ from aibridge_common.ids import uuid7
 from aibridge_router.exchange.asked import read_asked
 from aibridge_router.exchange.explain import Explanation, explain
 from aibridge_router.exchange.inbound import Inbound
+from aibridge_router.exchange.session import session_of
 from aibridge_router.failover.walk import Rules
 
 from .scene import ACCOUNT, BODIES, PATHS, Scene, answering
@@ -28,7 +29,7 @@ def told(scene: Scene, dialect: str, body: bytes, rules: Rules | None = None) ->
         request_id=uuid7(), account_id=ACCOUNT, key_id=None, headers=[], query=b"alt=sse"
     )
     asked = read_asked(endpoint, scene.registry(), body, b"alt=sse")
-    walk = scene.services.walk(inbound, asked, rules or scene.rules)
+    walk = scene.services.walk(session_of(inbound, asked), asked, rules or scene.rules)
     return explain(scene.services.clock.monotonic_s(), asked, walk)
 
 

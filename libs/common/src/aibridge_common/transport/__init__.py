@@ -8,6 +8,8 @@ from aibridge_common.transport.errors import (
     HeadersTimeout,
     IdleTimeout,
     ProtocolViolation,
+    ProxyFailed,
+    ProxyTimeout,
     Sent,
     TransportError,
 )
@@ -25,6 +27,8 @@ __all__ = [
     "Origin",
     "Pool",
     "ProtocolViolation",
+    "ProxyFailed",
+    "ProxyTimeout",
     "Response",
     "Sent",
     "Timers",

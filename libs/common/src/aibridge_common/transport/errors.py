@@ -1,8 +1,10 @@
 """What can go wrong on the wire, and whether the upstream may have started to work.
 
 TransportError
-├─ ConnectFailed       never sent: name, TCP, TLS or the proxy refused
-│  └─ ConnectTimeout   never sent: no connection in time
+├─ ConnectFailed       never sent: name, TCP or TLS; or the proxy works and cannot reach the peer
+│  ├─ ConnectTimeout   never sent: no connection in time
+│  └─ ProxyFailed      never sent: the proxy itself is at fault, whoever is behind it
+│     └─ ProxyTimeout  the same, and a ConnectTimeout: the proxy did not take our question in time
 ├─ ConnectionDropped   the peer closed before a byte of answer came
 ├─ HeadersTimeout      no answer in time
 ├─ IdleTimeout         the answer started, then nothing came in time
@@ -37,6 +39,14 @@ class ConnectFailed(TransportError):
 
 class ConnectTimeout(ConnectFailed):
     """No usable connection came about in time; nothing was sent."""
+
+
+class ProxyFailed(ConnectFailed):
+    """The proxy cannot be reached, talks nonsense, or does not let us through."""
+
+
+class ProxyTimeout(ProxyFailed, ConnectTimeout):
+    """The proxy was not reached, or did not let us sign in, in time."""
 
 
 class ConnectionDropped(TransportError):

@@ -56,6 +56,7 @@ class Pool:
         self._open: set[Connection] = set()
         self._connecting = 0
         self._closed = False
+        self._retired = False
         self._connections_max = connections_max
         self._idle_connection_s = idle_connection_s
         self._host_line = b" HTTP/1.1\r\nhost: " + origin.host_header.encode() + b"\r\n"
@@ -128,8 +129,7 @@ class Pool:
             raise ConnectFailed(f"all {self._connections_max} connections are in use")
         self._connecting += 1
         try:
-            async with asyncio.timeout(timeout_s):
-                connection = await self._open_connection()
+            connection = await self._open_connection(self.loop.time() + timeout_s)
         except TimeoutError:
             raise ConnectTimeout(f"no connection within {timeout_s:g} s") from None
         except (OSError, ValueError) as error:  # ValueError: a name that cannot be encoded
@@ -142,31 +142,44 @@ class Pool:
         self._open.add(connection)
         return connection
 
-    async def _open_connection(self) -> Connection:
+    async def _open_connection(self, deadline_s: float) -> Connection:
         origin, loop = self.origin, self.loop
         connection = Connection(self)
         hostname = origin.host if self._tls is not None else None
-        if origin.socket_path is not None:
-            await loop.create_unix_connection(lambda: connection, origin.socket_path)
-        elif self._proxy is not None:
-            sock = await open_tunnel(self._proxy, origin)
-            await loop.create_connection(
-                lambda: connection, sock=sock, ssl=self._tls, server_hostname=hostname
-            )
-        else:
-            await loop.create_connection(
-                lambda: connection,
-                origin.address or origin.host,
-                origin.port,
-                ssl=self._tls,
-                server_hostname=hostname,
-            )
+        sock = None
+        if self._proxy is not None and origin.socket_path is None:
+            sock = await open_tunnel(self._proxy, origin, deadline_s)
+        async with asyncio.timeout_at(deadline_s):
+            if origin.socket_path is not None:
+                await loop.create_unix_connection(lambda: connection, origin.socket_path)
+            elif sock is not None:
+                await loop.create_connection(
+                    lambda: connection, sock=sock, ssl=self._tls, server_hostname=hostname
+                )
+            else:
+                await loop.create_connection(
+                    lambda: connection,
+                    origin.address or origin.host,
+                    origin.port,
+                    ssl=self._tls,
+                    server_hostname=hostname,
+                )
         return connection
+
+    async def reach(self, timeout_s: float) -> None:
+        """Open a connection as a request would, and close it. Raises `ConnectFailed`."""
+        connection = await self._connect(timeout_s)
+        self._open.discard(connection)
+        connection.close()
 
     # --- called by connections ----------------------------------------------------------------
 
     def put_back(self, connection: Connection) -> None:
         """Keep a connection whose exchange is over for the next one; the newest is used first."""
+        if self._retired:
+            self._open.discard(connection)
+            connection.close()
+            return
         connection.rest(self._idle_connection_s)
         self._idle.append(connection)
 
@@ -188,6 +201,14 @@ class Pool:
     def open_connections(self) -> int:
         """Connections that are open now, idle or not."""
         return len(self._open)
+
+    def retire(self) -> None:
+        """Keep no connection any longer: idle ones close now, the others when their exchange is over."""
+        self._retired = True
+        while self._idle:
+            connection = self._idle.pop()
+            self._open.discard(connection)
+            connection.close()
 
     def close(self) -> None:
         """Close every connection; running exchanges end with an error, new ones are refused."""

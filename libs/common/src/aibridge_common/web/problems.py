@@ -1,5 +1,7 @@
 """Errors of the internal APIs as RFC 9457 problem documents."""
 
+import re
+
 from litestar.exceptions import HTTPException, NotAuthorizedException, ValidationException
 from litestar.plugins.problem_details import (
     ProblemDetailsConfig,
@@ -8,6 +10,9 @@ from litestar.plugins.problem_details import (
 )
 
 from aibridge_common.errors import AIBridgeError
+
+_OF_THE_WHOLE = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
+"""What msgspec says of a field it cannot point to; Litestar then names the body as a whole."""
 
 
 def problem_details() -> ProblemDetailsPlugin:
@@ -43,8 +48,9 @@ def _from_validation(error: ValidationException) -> ProblemDetailsException:
     fields = error.extra if isinstance(error.extra, list) else []
     first = fields[0] if fields and isinstance(fields[0], dict) else {}
     extra: dict[str, object] = {"code": "invalid_request", "errors": fields}
-    if first.get("key"):
-        extra["param"] = first["key"]
+    named = _OF_THE_WHOLE.fullmatch(str(first.get("message")))
+    if named or first.get("key"):
+        extra["param"] = named[1] if named else first["key"]
     return ProblemDetailsException(
         detail=str(first.get("message") or error.detail),
         status_code=400,

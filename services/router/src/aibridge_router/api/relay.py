@@ -27,6 +27,7 @@ from aibridge_router.exchange.explain import explain
 from aibridge_router.exchange.inbound import Inbound, full_path, read_body, read_inbound
 from aibridge_router.exchange.pump import Pumps
 from aibridge_router.exchange.repeats import Answer, fingerprint
+from aibridge_router.exchange.session import session_of
 from aibridge_router.failover.walk import Rules
 
 _EXPLAINED = frozenset({Operation.GENERATE, Operation.PASSTHROUGH})
@@ -136,7 +137,7 @@ class Relay:
         if endpoint is None or endpoint.operation not in _EXPLAINED:
             raise InvalidRequest(f"path: {path[:200]} sends no prompt to a model", param="path")
         asked = read_asked(endpoint, registry, bytes(question.body), query.encode())
-        walk = self._services.walk(inbound, asked, rules)
+        walk = self._services.walk(session_of(inbound, asked), asked, rules)
         now_s = self._services.clock.monotonic_s()
         return msgspec.json.encode(explain(now_s, asked, walk))
 

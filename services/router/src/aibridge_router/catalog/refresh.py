@@ -1,5 +1,7 @@
 """Keeps the registry current: at start, on a notice, and now and then in case a notice was lost."""
 
+from collections.abc import Callable
+
 import anyio
 from sqlalchemy.exc import DBAPIError
 
@@ -12,8 +14,9 @@ from aibridge_common.errors import AIBridgeError
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT, PRICES_CHANGED_SUBJECT
 from aibridge_common.proxy import Proxy
 from aibridge_common.telemetry.log import get_logger
-from aibridge_router.catalog.registry import Registry, UpstreamKey, WayOut
+from aibridge_router.catalog.registry import Registry, UpstreamKey
 from aibridge_router.catalog.store import SealedEgress, read_catalog
+from aibridge_router.upstream.egress import WayOut
 from aibridge_router.upstream.sealed import Sealer
 
 EVERY_S = 30.0
@@ -21,15 +24,21 @@ RETRY_S = 0.5
 
 
 class CatalogRefresh:
-    """Owns the current `registry`; None until the first load."""
+    """Owns the current `registry`; None until the first load. `on_loaded` sees each before requests do."""
 
     def __init__(
-        self, database: Database, billing: BillingClient, sealer: Sealer, clock: Clock
+        self,
+        database: Database,
+        billing: BillingClient,
+        sealer: Sealer,
+        clock: Clock,
+        on_loaded: Callable[[Registry], None],
     ) -> None:
         self._database = database
         self._billing = billing
         self._sealer = sealer
         self._clock = clock
+        self._on_loaded = on_loaded
         self._changed = anyio.Event()
         self._log = get_logger()
         self.registry: Registry | None = None
@@ -46,7 +55,9 @@ class CatalogRefresh:
             self._changed = anyio.Event()
             pause_s = EVERY_S
             try:
-                self.registry = await self.load()
+                registry = await self.load()
+                self._on_loaded(registry)
+                self.registry = registry
             except (
                 DBAPIError,
                 OSError,
@@ -58,6 +69,14 @@ class CatalogRefresh:
                 pause_s = RETRY_S if self.registry is None else EVERY_S
             with anyio.move_on_after(pause_s):
                 await self._changed.wait()
+
+    def base_urls(self) -> dict[str, str]:
+        """Where each provider answers that a request may go to now, by name."""
+        if self.registry is None:
+            return {}
+        chains = [self.registry.chain(model.id) for model in self.registry.models]
+        targets = [target for chain in chains for target in chain.targets]
+        return {target.provider.name: target.provider.base_url for target in targets}
 
     async def load(self) -> Registry:
         """The catalogue as it is now, with today's prices."""

@@ -9,8 +9,8 @@ from aibridge_common.catalog import Chain, Model, Provider, Routing, Sibling
 from aibridge_common.contracts.billing import RateCard
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import ModelNotFound, Unavailable
-from aibridge_common.proxy import Proxy
 from aibridge_common.settings import Secret
+from aibridge_router.upstream.egress import WayOut
 
 
 class UpstreamKey(Struct, frozen=True, kw_only=True):
@@ -18,14 +18,6 @@ class UpstreamKey(Struct, frozen=True, kw_only=True):
 
     id: UUID
     secret: Secret
-
-
-class WayOut(Struct, frozen=True, kw_only=True):
-    """An egress of the pool; `proxy` None leaves directly."""
-
-    name: str
-    proxy: Proxy | None = None
-    draining: bool = False
 
 
 class Target(Struct, frozen=True, kw_only=True):

@@ -9,11 +9,16 @@ from msgspec import Struct
 from sqlalchemy import text
 
 from aibridge_common.catalog import Catalog, Chain, Model, Provider, Routing
+from aibridge_common.contracts.router import EgressState
 from aibridge_common.db.engine import Transaction
 from aibridge_common.ids import uuid7
 
 SealFunction = Callable[[str, UUID, str], bytes]
 """Turns a key, its row and its provider into what is stored."""
+
+
+_LOCK = 7_403_002
+"""Advisory lock: no write may be checked against a catalogue that another one changes meanwhile."""
 
 
 class SealedKey(Struct, frozen=True, kw_only=True):
@@ -30,7 +35,7 @@ class SealedEgress(Struct, frozen=True, kw_only=True):
     id: UUID
     name: str
     sealed: bytes
-    state: str
+    state: EgressState
 
 
 class CatalogRows(Struct, frozen=True, kw_only=True):
@@ -39,6 +44,11 @@ class CatalogRows(Struct, frozen=True, kw_only=True):
     catalog: Catalog
     keys: list[SealedKey]
     egresses: list[SealedEgress]
+
+
+async def lock_catalog(tx: Transaction) -> None:
+    """Let no one else change the catalogue until this transaction ends. Readers do not wait."""
+    await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
 
 async def read_catalog(tx: Transaction) -> CatalogRows:
@@ -88,24 +98,41 @@ async def replace_catalog(tx: Transaction, catalog: Catalog) -> None:
             {"name": provider.name, "document": _without_keys(provider)},
         )
     for model in catalog.models:
-        await tx.execute(
-            text(
-                "INSERT INTO model (id, provider, document) VALUES (:id, :provider, CAST(:document AS jsonb))"
-                " ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, document = excluded.document"
-            ),
-            {
-                "id": model.id,
-                "provider": model.provider,
-                "document": msgspec.json.encode(model).decode(),
-            },
-        )
+        await put_model(tx, model)
     for chain in catalog.chains:
-        await tx.execute(
-            text("INSERT INTO chain (model, backups) VALUES (:model, :backups)"),
-            {"model": chain.model, "backups": chain.backups},
-        )
-
+        await put_chain(tx, chain)
     await put_routing(tx, catalog.routing)
+
+
+async def put_model(tx: Transaction, model: Model) -> None:
+    """Add a model, or change the one of that id."""
+    await tx.execute(
+        text(
+            "INSERT INTO model (id, provider, document) VALUES (:id, :provider, CAST(:document AS jsonb))"
+            " ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, document = excluded.document"
+        ),
+        {
+            "id": model.id,
+            "provider": model.provider,
+            "document": msgspec.json.encode(model).decode(),
+        },
+    )
+
+
+async def put_chain(tx: Transaction, chain: Chain) -> None:
+    """Add a chain, or change the one of that model."""
+    await tx.execute(
+        text(
+            "INSERT INTO chain (model, backups) VALUES (:model, :backups)"
+            " ON CONFLICT (model) DO UPDATE SET backups = excluded.backups"
+        ),
+        {"model": chain.model, "backups": chain.backups},
+    )
+
+
+async def delete_chain(tx: Transaction, model: str) -> None:
+    """Remove the chain of a model."""
+    await tx.execute(text("DELETE FROM chain WHERE model = :model"), {"model": model})
 
 
 async def put_routing(tx: Transaction, routing: Routing) -> None:

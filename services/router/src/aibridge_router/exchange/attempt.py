@@ -14,6 +14,7 @@ from aibridge_common.transport import (
     ConnectFailed,
     HeadersTimeout,
     IdleTimeout,
+    ProxyFailed,
     Response,
     Timers,
     TransportError,
@@ -29,6 +30,7 @@ from aibridge_router.failover.failure import Failure, classify, classify_event
 from aibridge_router.failover.retry_after import retry_after_s
 from aibridge_router.failover.walk import Step
 from aibridge_router.sse import FrameTooLong, payloads
+from aibridge_router.upstream.egress import EgressPool, WayOut
 from aibridge_router.upstream.headers import upstream_headers
 from aibridge_router.upstream.pools import Pools
 
@@ -90,6 +92,8 @@ class Attempt:
     def __init__(
         self,
         pools: Pools,
+        egress: EgressPool,
+        way_out: WayOut,
         clock: Clock,
         inbound: Inbound,
         step: Step,
@@ -101,6 +105,8 @@ class Attempt:
         left_s: float,
     ) -> None:
         self._pools = pools
+        self._egress: EgressPool | None = egress
+        self.way_out = way_out
         self._clock = clock
         self._inbound = inbound
         self._streams = streams
@@ -137,16 +143,19 @@ class Attempt:
             raise AttemptFailed(Failure.MALFORMED, own_words(self.provider, 200, None)) from error
 
     def close(self) -> None:
-        """Leave the provider's answer where it is."""
+        """Leave the provider's answer where it is, and the way out to others. Safe to repeat."""
         if self.response is not None:
             self.response.close()
+        egress, self._egress = self._egress, None
+        if egress is not None:
+            egress.release(self.way_out.name)
 
     # --- inside -------------------------------------------------------------------------------
 
     async def _ask(self) -> Response:
         plan, target = self.plan, self.step.target
         model = target.model
-        pool, prefix = self._pools.at(target.provider.base_url)
+        pool, prefix = self._pools.at(target.provider.base_url, self.way_out)
         begins_s = self._first_content_s if self._streams else model.headers_timeout_s
         response = self.response = await pool.request(
             b"POST",
@@ -237,6 +246,8 @@ def failure_on_the_wire(error: TransportError) -> Failure:
     """The class of what the transport could not do."""
     if isinstance(error, HeadersTimeout | IdleTimeout):
         return Failure.SILENT
+    if isinstance(error, ProxyFailed):
+        return Failure.EGRESS
     if isinstance(error, ConnectFailed):
         return Failure.UNREACHABLE
     return Failure.DROPPED

@@ -54,6 +54,7 @@ from aibridge_router.failover.failure import Failure
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import Rules, Step, Walk
 from aibridge_router.spool.outbox import Outbox
+from aibridge_router.upstream.egress import EgressEvent, EgressPool, WayOut
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.headers import returned_headers
 from aibridge_router.upstream.pools import Pools
@@ -66,6 +67,14 @@ LAST_WORD_S = 5.0
 
 ANSWER_S = 2.0
 """Kept back from the deadline, so that there is time to say that it passed."""
+
+
+_EGRESS_EVENTS: dict[Failure, EgressEvent] = {
+    Failure.EGRESS: EgressEvent.DEAD,
+    Failure.UNREACHABLE: EgressEvent.UNREACHABLE,
+    Failure.REGION: EgressEvent.BLOCKED,
+}
+"""What a failure says about the way out; any other was said by the provider, so the way is well."""
 
 
 class Stop(Enum):
@@ -87,6 +96,7 @@ class Services(Struct, frozen=True, kw_only=True):
     """What every exchange uses."""
 
     pools: Pools
+    egress: EgressPool
     wallets: Wallets
     outbox: Outbox
     clock: Clock
@@ -96,9 +106,8 @@ class Services(Struct, frozen=True, kw_only=True):
     rng: random.Random
     repeats: Repeats
 
-    def walk(self, inbound: Inbound, asked: Asked, rules: Rules) -> Walk:
+    def walk(self, session: bytes, asked: Asked, rules: Rules) -> Walk:
         """The way of one request along its chain."""
-        session = session_of(inbound, asked)
         return Walk(asked.chain, self.health, self.further, self.rng, rules, session)
 
 
@@ -134,7 +143,9 @@ class Exchange:
         self._legs: list[dict[str, object]] = []
         """What other models gave of a stream that was continued."""
         self._settled = -1
-        self._walk = services.walk(inbound, asked, rules)
+        self._session = session_of(inbound, asked)
+        self._ways_out_tried: dict[str, set[str]] = {}
+        self._walk = services.walk(self._session, asked, rules)
         self._unaffordable: AIBridgeError | None = None
 
     async def run(self) -> None:
@@ -227,9 +238,18 @@ class Exchange:
         health, clock = services.health, services.clock
         began_s = clock.monotonic_s()
         probe = self._walk.begin(began_s, step)
+        way_out = self._way_out(began_s, step)
+        if way_out is None:
+            failure = Failure.EGRESS
+            provider = step.target.provider
+            error = words_for(failure, provider.title or provider.name)
+            self._note_failure(step, AttemptFailed(failure, error), probe=probe)
+            return False
         left_s = min(self.deadline_s - ANSWER_S - began_s, step.target.model.total_timeout_s)
         attempt = self._attempt = Attempt(
             services.pools,
+            services.egress,
+            way_out,
             clock,
             self._inbound,
             step,
@@ -244,6 +264,7 @@ class Exchange:
         except AttemptFailed as failed:
             attempt.close()
             self._attempt = None
+            self._note_way_out(clock.monotonic_s(), attempt, failed)
             self._note_failure(step, failed, probe=probe)
             return False
         except BaseException:
@@ -252,11 +273,37 @@ class Exchange:
         self._first_content_s = clock.monotonic_s()
         self.deadline_s = min(self.deadline_s, began_s + step.target.model.total_timeout_s)
         health.succeeded(self._first_content_s, step.way, probe=probe)
+        services.egress.report(
+            self._first_content_s, way_out, step.target.provider.name, EgressEvent.OK
+        )
         if reply is None:
             await self._stream(attempt)
         else:
             await self._answer(attempt, reply)
         return True
+
+    def _way_out(self, now_s: float, step: Step) -> WayOut | None:
+        provider = step.target.provider
+        tried = self._ways_out_tried.get(provider.name, ())
+        return self._services.egress.choose(
+            now_s, provider.name, provider.egresses, self._session, tried
+        )
+
+    def _note_way_out(self, now_s: float, attempt: Attempt, failed: AttemptFailed) -> None:
+        """What the failure says about the way out; a provider that one does not reach is tried by another first."""
+        provider = attempt.step.target.provider.name
+        egress = self._services.egress
+        what = _EGRESS_EVENTS.get(failed.failure, EgressEvent.OK)
+        if failed.failure is not Failure.SILENT:
+            egress.report(now_s, attempt.way_out, provider, what)
+        if what is EgressEvent.OK:
+            return
+        self._ways_out_tried.setdefault(provider, set()).add(attempt.way_out.name)
+        if failed.failure is Failure.UNREACHABLE:
+            other = self._way_out(now_s, attempt.step)
+            if other is not None:
+                egress.release(other.name)
+                failed.failure = Failure.EGRESS
 
     def _note_failure(self, step: Step, failed: AttemptFailed, *, probe: bool) -> None:
         now_s = self._services.clock.monotonic_s()
