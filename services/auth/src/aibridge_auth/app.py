@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from litestar import Litestar, Router
@@ -20,6 +21,7 @@ from aibridge_common.settings import parse_tokens
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.problems import problem_details
+from aibridge_common.web.tasks import supervised
 
 SCHEMA = "auth"
 
@@ -46,7 +48,7 @@ def create_app(settings: Settings) -> Litestar:
         app.state["api_keys"] = ApiKeys(database, hasher, bus)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(run_heartbeat, database, bus)
+                tasks.start_soon(supervised, "heartbeat", partial(run_heartbeat, database, bus))
                 yield
                 tasks.cancel_scope.cancel()
         finally:
