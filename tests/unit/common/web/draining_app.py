@@ -6,6 +6,7 @@ import sys
 from litestar import Litestar, asgi
 from litestar.types import Receive, Scope, Send
 
+from aibridge_common.web.client import Client
 from aibridge_common.web.drain import Drain
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.serve import Listen, serve
@@ -21,17 +22,14 @@ def finish(word: bytes) -> None:
 
 
 async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-    del receive
-    path = scope["path"]
-    status = 503 if drain.started and path == "/refusing" else 200
-    await send({"type": "http.response.start", "status": status, "headers": [], "trailers": False})
+    client, path = Client(receive, send), scope["path"]
+    await client.start(503 if drain.started and path == "/refusing" else 200, [])
     if path == "/stream":
-        await send({"type": "http.response.body", "body": b"began ", "more_body": True})
+        await client.write(b"began ")
         await end.wait()
     if path == "/end":
         finish(b"asked")
-    body = ending[0] if ending else b""
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    await client.finish(ending[0] if ending else b"")
 
 
 drain.on_last_call(lambda: finish(b"last call"))
