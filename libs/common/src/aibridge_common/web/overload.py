@@ -25,7 +25,8 @@ SHED_FIRST_SHARE = 0.8
 class Limiter:
     """Additive increase, multiplicative decrease. Pure: it is told of the lag and of who comes and goes."""
 
-    def __init__(self, ceiling: int) -> None:
+    def __init__(self, ceiling: int, lag_max_s: float = LAG_MAX_S) -> None:
+        self._lag_max_s = lag_max_s
         self._ceiling = float(max(ceiling, FLOOR))
         self._limit = self._ceiling
         self.running = 0
@@ -51,7 +52,7 @@ class Limiter:
 
         The limit also grows while it is not reached: a hiccup of an hour ago says nothing about the next burst.
         """
-        if lag_s <= LAG_MAX_S:
+        if lag_s <= self._lag_max_s:
             self._limit = min(self._limit + INCREASE, self._ceiling)
         elif self.running > FLOOR:
             self._limit = max(self._limit * DECREASE, float(FLOOR))
