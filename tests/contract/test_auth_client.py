@@ -9,10 +9,11 @@ from aibridge_auth.app import SCHEMA
 from aibridge_auth.crypto.key_format import hint, new_key
 from aibridge_auth.users.store import ensure_user
 from aibridge_common.clients.auth import AuthClient
-from aibridge_common.contracts.auth import KeyFacts, KeyVerdict
+from aibridge_common.contracts.auth import KeyFacts, KeyVerdict, SetKeyRouting
 from aibridge_common.db.engine import open_database, transaction
 from aibridge_common.errors import AIBridgeError, InvalidRequest, NotFound, Unavailable
 from aibridge_common.ids import uuid7
+from aibridge_common.routing import KeyRouting, RoutingOptions
 from aibridge_common.settings import Secret
 from tests.fixtures.services import TOKEN, running_auth
 
@@ -74,6 +75,27 @@ async def test_a_key_that_is_none_is_refused_with_its_reason(
     assert await auth.verify_key(key) == KeyVerdict(reason=reason)
 
 
+async def test_what_may_happen_to_requests(auth: AuthClient, account: UUID) -> None:
+    """An account's options, a key's, and both together in the verdict."""
+    options = RoutingOptions(continuation=True, larger_context=True)
+    issued = await auth.create_key(account, "ci", SetKeyRouting(larger_context=False))
+    assert await auth.routing(account) == RoutingOptions()
+
+    assert await auth.set_routing(account, options) == options
+    assert await auth.routing(account) == options
+    [summary] = await auth.list_keys(account)
+    assert summary.routing == KeyRouting(larger_context=False)
+    facts = (await auth.verify_key(issued.key)).facts
+    assert facts is not None
+    assert facts.routing == RoutingOptions(continuation=True)
+
+    refused = KeyRouting(failover=False)
+    assert await auth.set_key_routing(issued.key_id, refused) == refused
+    facts = (await auth.verify_key(issued.key)).facts
+    assert facts is not None
+    assert facts.routing == RoutingOptions(failover=False, continuation=True, larger_context=True)
+
+
 async def test_what_is_not_there_is_not_found(auth: AuthClient) -> None:
     with pytest.raises(NotFound) as refusal:
         await auth.create_key(uuid7(), "x")
@@ -82,6 +104,13 @@ async def test_what_is_not_there_is_not_found(auth: AuthClient) -> None:
     with pytest.raises(NotFound) as refusal:
         await auth.revoke_key(uuid7())
     assert refusal.value.param == "key_id"
+    with pytest.raises(NotFound) as refusal:
+        await auth.set_key_routing(uuid7(), KeyRouting())
+    assert refusal.value.param == "key_id"
+    for asking in (auth.routing(uuid7()), auth.set_routing(uuid7(), RoutingOptions())):
+        with pytest.raises(NotFound) as refusal:
+            await asking
+        assert refusal.value.param == "account_id"
     assert await auth.list_keys(uuid7()) == []
 
 

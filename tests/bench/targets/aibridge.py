@@ -23,6 +23,13 @@ from bench.targets.target import Endpoint, Site, StartError
 PROGRAM = ROOT / ".venv" / "bin" / "aibridge-dev"
 START_S_MAX = 180.0  # the first start makes a PostgreSQL cluster and migrates it
 
+UNLIMITED = {
+    "AIBRIDGE_GATEWAY_CONCURRENCY_MAX": "10000",
+    "AIBRIDGE_GATEWAY_ACCOUNT_CONCURRENCY_MAX": "10000",
+    "AIBRIDGE_GATEWAY_LAG_MAX_MS": "60000",
+}
+"""One customer asks for all that a core can do, and whether anything is refused then is not the question."""
+
 ON_THE_PATH = ("gateway", "router")
 SERVICES = ("gateway", "router", "auth", "billing")
 
@@ -57,6 +64,7 @@ class AIBridge:
                 "AIBRIDGE_HOME": str(home),
                 "AIBRIDGE_PORT": str(port),
                 "AIBRIDGE_CATALOG": str(catalog),
+                **UNLIMITED,
             },
         )
         record = home / "dev.json"

@@ -11,15 +11,15 @@ import msgspec
 import nats
 import pytest
 
-from aibridge_auth.api_keys import heartbeat
 from aibridge_auth.app import SCHEMA
+from aibridge_auth.changes import heartbeat
 from aibridge_auth.crypto.key_format import hint, is_well_formed, new_key
 from aibridge_auth.crypto.pepper import KeyHasher
 from aibridge_common.events.keys import (
+    CHANGED_SUBJECT,
     HEARTBEAT_SUBJECT,
-    REVOKED_SUBJECT,
     AuthHeartbeat,
-    KeyRevoked,
+    KeysChanged,
 )
 from aibridge_common.ids import uuid7
 from aibridge_common.settings import Secret
@@ -79,7 +79,11 @@ class TestVerify:
 
         assert is_well_formed(key)
         assert await verify(http, key) == {
-            "facts": {"key_id": str(key_id), "account_id": str(account)}
+            "facts": {
+                "key_id": str(key_id),
+                "account_id": str(account),
+                "routing": {"failover": True, "continuation": False, "larger_context": False},
+            }
         }
 
     async def test_an_unknown_key_is_refused(self, http: httpx.AsyncClient) -> None:
@@ -213,12 +217,12 @@ class TestRevoke:
     ) -> None:
         key_id, _ = await create(http, account)
         client = await nats.connect(nats_url)
-        heard = await client.subscribe(REVOKED_SUBJECT)
+        heard = await client.subscribe(CHANGED_SUBJECT)
         beats = await client.subscribe(HEARTBEAT_SUBJECT)
         await client.flush()
 
         answer = await http.post(f"/v1/keys/{key_id}/revoke")
-        notice = msgspec.json.decode((await heard.next_msg(timeout=1)).data, type=KeyRevoked)
+        notice = msgspec.json.decode((await heard.next_msg(timeout=1)).data, type=KeysChanged)
 
         assert (answer.status_code, answer.content) == (204, b"")
         assert (notice.account_id, notice.key_id) == (account, key_id)
@@ -235,7 +239,7 @@ class TestRevoke:
     ) -> None:
         key_id, _ = await create(http, account)
         client = await nats.connect(nats_url)
-        heard = await client.subscribe(REVOKED_SUBJECT)
+        heard = await client.subscribe(CHANGED_SUBJECT)
         await client.flush()
         revoked_at = "SELECT revoked_at FROM api_key WHERE id = $1"
 
@@ -243,7 +247,7 @@ class TestRevoke:
         at = await table.fetchval(revoked_at, key_id)
         await http.post(f"/v1/keys/{key_id}/revoke")
         first, second = [
-            msgspec.json.decode((await heard.next_msg(timeout=1)).data, type=KeyRevoked)
+            msgspec.json.decode((await heard.next_msg(timeout=1)).data, type=KeysChanged)
             for _ in range(2)
         ]
 

@@ -4,6 +4,7 @@ import pytest
 
 from aibridge_auth.api_keys.service import ApiKeys
 from aibridge_auth.app import SCHEMA
+from aibridge_auth.changes.notices import Notices
 from aibridge_auth.crypto.key_format import new_key
 from aibridge_auth.crypto.pepper import KeyHasher
 from aibridge_auth.users.store import ensure_user
@@ -16,7 +17,7 @@ from tests.fixtures.services import PEPPER
 async def test_the_same_key_again_has_the_same_id(auth_url: str) -> None:
     database = open_database(auth_url, SCHEMA)
     try:
-        keys = ApiKeys(database, KeyHasher(Secret(PEPPER)), bus=None)
+        keys = ApiKeys(database, KeyHasher(Secret(PEPPER)), Notices(bus=None))
         async with transaction(database) as tx:
             account = await ensure_user(
                 tx, email="who@example.com", password_hash="!", role="customer"

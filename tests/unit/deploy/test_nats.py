@@ -13,7 +13,7 @@ import pytest
 
 from aibridge_common.bus.nats import Bus, StreamSpec
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT, PRICES_CHANGED_SUBJECT
-from aibridge_common.events.keys import REVOKED_SUBJECT
+from aibridge_common.events.keys import CHANGED_SUBJECT
 from aibridge_common.events.usage import STREAM, SUBJECT
 from aibridge_devstack.binaries import nats_server
 from deploy.check import ROOT, SERVICES
@@ -74,7 +74,7 @@ async def test_usage_flows_from_router_to_billing(address: str) -> None:
 @pytest.mark.parametrize(
     ("speaker", "subject", "listeners"),
     [
-        ("auth", REVOKED_SUBJECT, ["gateway", "router", "billing"]),
+        ("auth", CHANGED_SUBJECT, ["gateway", "router", "billing"]),
         ("billing", PRICES_CHANGED_SUBJECT, ["gateway", "router"]),
         ("router", CATALOG_CHANGED_SUBJECT, ["gateway", "router", "billing"]),
     ],
@@ -101,8 +101,8 @@ async def test_notices_reach_those_who_listen(
         ("gateway", f"{SUBJECT}.router-0"),
         ("auth", f"{SUBJECT}.router-0"),
         ("billing", f"{SUBJECT}.router-0"),
-        ("gateway", REVOKED_SUBJECT),
-        ("router", REVOKED_SUBJECT),
+        ("gateway", CHANGED_SUBJECT),
+        ("router", CHANGED_SUBJECT),
         ("auth", PRICES_CHANGED_SUBJECT),
         ("router", f"$JS.API.CONSUMER.DELETE.{STREAM}.billing"),
     ],

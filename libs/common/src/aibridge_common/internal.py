@@ -1,8 +1,42 @@
 """The headers by which the gateway speaks to the router. Clients cannot set them: the edge forwards an allow-list."""
 
+from aibridge_common.routing import DEFAULT, RoutingOptions
+
 REQUEST_ID = b"x-ab-request-id"
 ACCOUNT = b"x-ab-account"
 KEY = b"x-ab-key"
+ROUTING = b"x-ab-routing"
+DEADLINE_MS = b"x-ab-deadline-ms"
 
 BODY_BYTES_MAX = 32 * 2**20
 """The largest body served, which is Anthropic's own limit."""
+DEADLINE_DEFAULT_MS = 600_000
+"""What a request gets whose client does not say how long it waits: the SDKs' own default."""
+
+
+def encode_routing(options: RoutingOptions) -> bytes | None:
+    """The names of what is on, as `x-ab-routing`; None for the defaults, which need no header."""
+    if options == DEFAULT:
+        return None
+    names = [name for name in RoutingOptions.__struct_fields__ if getattr(options, name)]
+    return ",".join(names).encode()
+
+
+def decode_routing(value: bytes | None) -> RoutingOptions:
+    """The inverse; a name of a newer gateway is passed over."""
+    if value is None:
+        return DEFAULT
+    names = value.decode("latin-1").split(",")
+    return RoutingOptions(**{name: name in names for name in RoutingOptions.__struct_fields__})
+
+
+def encode_deadline(remaining_ms: int) -> bytes | None:
+    """What is left of the request's time, as `x-ab-deadline-ms`; None for the default, which needs no header."""
+    return None if remaining_ms == DEADLINE_DEFAULT_MS else b"%d" % max(1, remaining_ms)
+
+
+def decode_deadline(value: bytes | None) -> int:
+    """The inverse, in milliseconds. What is no number counts as the default."""
+    if value is None or not value.isdigit():
+        return DEADLINE_DEFAULT_MS
+    return min(int(value), DEADLINE_DEFAULT_MS)

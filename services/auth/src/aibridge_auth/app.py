@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from litestar import Litestar, Router
@@ -9,9 +10,12 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
+from aibridge_auth.accounts.controllers import AccountController
+from aibridge_auth.accounts.service import Accounts
 from aibridge_auth.api_keys.controllers import ApiKeyController
-from aibridge_auth.api_keys.heartbeat import run_heartbeat
 from aibridge_auth.api_keys.service import ApiKeys
+from aibridge_auth.changes.heartbeat import run_heartbeat
+from aibridge_auth.changes.notices import Notices
 from aibridge_auth.crypto.pepper import KeyHasher
 from aibridge_auth.settings import Settings
 from aibridge_common.bus.nats import Bus
@@ -20,6 +24,7 @@ from aibridge_common.settings import parse_tokens
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.problems import problem_details
+from aibridge_common.web.tasks import supervised
 
 SCHEMA = "auth"
 
@@ -39,14 +44,19 @@ def create_app(settings: Settings) -> Litestar:
     def api_keys(state: State) -> ApiKeys:
         return state["api_keys"]
 
+    def accounts(state: State) -> Accounts:
+        return state["accounts"]
+
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncGenerator[None]:
         bus = await Bus.connect(settings.nats_url.reveal(), "auth")
         buses.append(bus)
-        app.state["api_keys"] = ApiKeys(database, hasher, bus)
+        notices = Notices(bus)
+        app.state["api_keys"] = ApiKeys(database, hasher, notices)
+        app.state["accounts"] = Accounts(database, notices)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(run_heartbeat, database, bus)
+                tasks.start_soon(supervised, "heartbeat", partial(run_heartbeat, database, bus))
                 yield
                 tasks.cancel_scope.cancel()
         finally:
@@ -55,12 +65,15 @@ def create_app(settings: Settings) -> Litestar:
 
     api = Router(
         "/",
-        route_handlers=[ApiKeyController],
+        route_handlers=[ApiKeyController, AccountController],
         guards=[ServiceGuard(parse_tokens(settings.service_tokens))],
     )
     return Litestar(
         [api, *health_routes({"database": database_ready, "bus": bus_ready})],
-        dependencies={"keys": Provide(api_keys, sync_to_thread=False)},
+        dependencies={
+            "keys": Provide(api_keys, sync_to_thread=False),
+            "accounts": Provide(accounts, sync_to_thread=False),
+        },
         plugins=[problem_details()],
         lifespan=[running],
         openapi_config=OpenAPIConfig(title="AI-Bridge auth", version="1"),

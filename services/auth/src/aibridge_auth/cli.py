@@ -10,6 +10,7 @@ import msgspec
 
 from aibridge_auth.api_keys.service import ApiKeys
 from aibridge_auth.app import SCHEMA, create_app
+from aibridge_auth.changes.notices import Notices
 from aibridge_auth.crypto.key_format import is_well_formed, new_key
 from aibridge_auth.crypto.password import hash_password
 from aibridge_auth.crypto.pepper import KeyHasher
@@ -95,7 +96,7 @@ async def _seed(settings: Settings, admin_email: str, demo_email: str) -> None:
                 password_hash=NO_PASSWORD,
                 role="customer",
             )
-        keys = ApiKeys(database, KeyHasher(settings.key_pepper), bus=None)
+        keys = ApiKeys(database, KeyHasher(settings.key_pepper), Notices(bus=None))
         issued = await keys.issue(account_id, "demo", secrets.demo_key.reveal())
     finally:
         await database.dispose()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from litestar import Litestar, Router
@@ -22,6 +23,7 @@ from aibridge_common.settings import parse_tokens
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.problems import problem_details
+from aibridge_common.web.tasks import supervised
 
 SCHEMA = "billing"
 
@@ -45,8 +47,8 @@ def create_app(settings: Settings) -> Litestar:
         consumer = UsageConsumer(bus, Settlement(database, PriceBook(database)))
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(consumer.run)
-                tasks.start_soon(run_sweeper, database)
+                tasks.start_soon(supervised, "usage consumer", consumer.run)
+                tasks.start_soon(supervised, "lease sweeper", partial(run_sweeper, database))
                 yield
                 tasks.cancel_scope.cancel()
         finally:

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
+import anyio
 from litestar import Litestar, asgi
 from litestar.types import Receive, Scope, Send
 
@@ -12,9 +14,13 @@ from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import SystemClock
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX
 from aibridge_common.transport import Origin, Pool
+from aibridge_common.web.drain import Drain
 from aibridge_common.web.health import health_routes
+from aibridge_common.web.overload import Limiter, watch_lag
 from aibridge_common.web.problems import problem_details
+from aibridge_common.web.tasks import supervised
 from aibridge_gateway.edge.account import account_routes
+from aibridge_gateway.edge.admission import Admission
 from aibridge_gateway.edge.forward import Forwarder
 from aibridge_gateway.edge.keyring import Keyring
 from aibridge_gateway.edge.relay import Relay
@@ -28,11 +34,14 @@ class Running:
         self.relay: Relay | None = None
 
 
-def create_app(settings: Settings) -> Litestar:
-    """The public data plane."""
+def create_app(settings: Settings, drain: Drain) -> Litestar:
+    """The public data plane; whoever serves it starts `drain`."""
     auth = AuthClient(settings.auth_url, settings.service_token)
     billing = BillingClient(settings.billing_url, settings.service_token)
-    keyring = Keyring(auth, SystemClock())
+    clock = SystemClock()
+    keyring = Keyring(auth, clock)
+    limiter = Limiter(settings.concurrency_max, settings.lag_max_ms / 1000)
+    admission = Admission(limiter, settings.account_concurrency_max)
     router, prefix = Origin.parse(settings.router_url)
     state = Running()
 
@@ -49,9 +58,14 @@ def create_app(settings: Settings) -> Litestar:
         bus = await Bus.connect(settings.nats_url.reveal(), "gateway")
         await keyring.listen(bus)
         pool = Pool(router)
-        state.relay = Relay(keyring, Forwarder(pool, prefix), settings.service_token)
+        forwarder = Forwarder(pool, prefix)
+        drain.on_last_call(forwarder.last_call)
+        state.relay = Relay(keyring, admission, forwarder, drain, clock, settings.service_token)
         try:
-            yield
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(supervised, "overload", partial(watch_lag, limiter))
+                yield
+                tasks.cancel_scope.cancel()
         finally:
             pool.close()
             await bus.close()
@@ -66,7 +80,7 @@ def create_app(settings: Settings) -> Litestar:
                 for prefix in (NATIVE_PREFIX, "/v1/models", "/v1beta/models")
             ),
             *account_routes(keyring, billing),
-            *health_routes({"started": started}),
+            *health_routes({"started": started, "accepting": drain.accepting}),
         ],
         plugins=[problem_details()],
         lifespan=[running],

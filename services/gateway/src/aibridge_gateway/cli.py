@@ -7,6 +7,7 @@ import sys
 from aibridge_common.errors import AIBridgeError
 from aibridge_common.settings import load
 from aibridge_common.telemetry.log import configure
+from aibridge_common.web.drain import Drain
 from aibridge_common.web.serve import Listen, serve, tune_garbage_collection
 from aibridge_gateway.app import create_app
 from aibridge_gateway.settings import PREFIX, Settings
@@ -21,14 +22,15 @@ def main() -> None:
     try:
         settings = load(Settings, os.environ, PREFIX)
         configure("gateway", settings.log_level)
-        app = create_app(settings)
+        drain = Drain(settings.drain_s)
+        app = create_app(settings, drain)
         tune_garbage_collection()
         serve(
             app,
             Listen.parse(settings.listen),
             tls_cert_file=settings.tls_cert_file,
             tls_key_file=settings.tls_key_file,
-            drain_s=settings.drain_s,
+            drain=drain,
         )
     except (AIBridgeError, ValueError) as error:
         sys.exit(f"aibridge-gateway: {error}")

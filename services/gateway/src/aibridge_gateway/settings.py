@@ -19,4 +19,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tls_cert_file: str | None = None
     tls_key_file: str | None = None
     drain_s: int = 600
+    concurrency_max: int = 1000
+    account_concurrency_max: int = 64
+    lag_max_ms: int = 50
     log_level: str = "info"

@@ -20,12 +20,16 @@ from aibridge_common.contracts.auth import KeyFacts, KeyVerdict
 from aibridge_common.errors import Unavailable
 from aibridge_common.settings import Secret
 from aibridge_common.transport import Origin, Pool
+from aibridge_common.web.drain import Drain
+from aibridge_common.web.overload import Limiter
+from aibridge_gateway.edge.admission import Admission
 from aibridge_gateway.edge.forward import Forwarder
 from aibridge_gateway.edge.keyring import Keyring
 from aibridge_gateway.edge.relay import Relay
 
 FACTS = KeyFacts(key_id=UUID(int=3), account_id=UUID(int=2))
 TOKEN = "token-of-the-gateway"
+CONCURRENCY_MAX, ACCOUNT_CONCURRENCY_MAX = 20, 12
 
 
 class FakeAuth:
@@ -34,13 +38,14 @@ class FakeAuth:
     def __init__(self) -> None:
         self.away = False
         self.broken = False
+        self.facts = FACTS
 
     async def verify_key(self, key: str) -> KeyVerdict:
         if self.away:
             raise Unavailable("auth is away")
         if self.broken:
             raise RuntimeError("secret detail")
-        return KeyVerdict(facts=FACTS) if key == "ab-live" else KeyVerdict(reason="unknown")
+        return KeyVerdict(facts=self.facts) if key == "ab-live" else KeyVerdict(reason="unknown")
 
 
 class Asked(Struct, frozen=True):
@@ -129,11 +134,23 @@ class Router:
 class Edge:
     """A running edge."""
 
-    def __init__(self, router: Router, auth: FakeAuth, port: int, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        router: Router,
+        auth: FakeAuth,
+        port: int,
+        http: httpx.AsyncClient,
+        limiter: Limiter,
+        drain: Drain,
+        forwarder: Forwarder,
+    ) -> None:
         self.router = router
         self.auth = auth
         self.port = port
         self.http = http
+        self.limiter = limiter
+        self.drain = drain
+        self.forwarder = forwarder
 
     async def post(
         self, path: str, body: bytes = b"{}", *, key: str | None = "ab-live", **headers: str
@@ -167,8 +184,13 @@ async def running(directory: Path) -> AsyncGenerator[Edge]:
     path = directory / "router.sock"
     listening = await asyncio.start_unix_server(router.serve, path)
     pool = Pool(Origin(host="localhost", socket_path=str(path)))
-    keyring = Keyring(cast("AuthClient", auth), SystemClock())
-    relay = Relay(keyring, Forwarder(pool, ""), Secret(TOKEN))
+    clock = SystemClock()
+    keyring = Keyring(cast("AuthClient", auth), clock)
+    drain = Drain(600)
+    limiter, forwarder = Limiter(CONCURRENCY_MAX), Forwarder(pool, "")
+    drain.on_last_call(forwarder.last_call)
+    admission = Admission(limiter, ACCOUNT_CONCURRENCY_MAX)
+    relay = Relay(keyring, admission, forwarder, drain, clock, Secret(TOKEN))
 
     async def serve_relay(scope: Scope, receive: Receive, send: Send) -> None:
         await relay(scope, receive, send)
@@ -192,7 +214,7 @@ async def running(directory: Path) -> AsyncGenerator[Edge]:
             await asyncio.sleep(0.005)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as http:
             try:
-                yield Edge(router, auth, port, http)
+                yield Edge(router, auth, port, http, limiter, drain, forwarder)
             finally:
                 listening.close()
                 await router.close()

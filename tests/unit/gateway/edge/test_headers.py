@@ -5,8 +5,16 @@ from uuid import UUID
 import pytest
 
 from aibridge_common.contracts.auth import KeyFacts
-from aibridge_common.internal import ACCOUNT, KEY, REQUEST_ID
-from aibridge_gateway.edge.headers import inward, on_behalf_of, outward
+from aibridge_common.internal import (
+    ACCOUNT,
+    DEADLINE_DEFAULT_MS,
+    DEADLINE_MS,
+    KEY,
+    REQUEST_ID,
+    ROUTING,
+)
+from aibridge_common.routing import RoutingOptions
+from aibridge_gateway.edge.headers import inward, on_behalf_of, outward, under_options
 
 FACTS = KeyFacts(key_id=UUID(int=3), account_id=UUID(int=2))
 
@@ -18,6 +26,12 @@ class TestInward:
             REQUEST_ID,
             ACCOUNT,
             KEY,
+            ROUTING,
+            DEADLINE_MS,
+            b"x-aibridge-failover",
+            b"x-aibridge-continuation",
+            b"x-aibridge-larger-context",
+            b"x-stainless-timeout",
             b"authorization",
             b"x-api-key",
             b"x-goog-api-key",
@@ -68,6 +82,16 @@ class TestInward:
             (ACCOUNT, UUID(int=2).hex.encode()),
             (KEY, UUID(int=3).hex.encode()),
         ]
+
+
+class TestOptions:
+    def test_the_common_case_says_nothing(self) -> None:
+        assert under_options([], RoutingOptions(), DEADLINE_DEFAULT_MS) == []
+
+    def test_what_differs_is_said(self) -> None:
+        headers = under_options([(b"accept", b"*/*")], RoutingOptions(failover=False), 1500)
+
+        assert headers == [(b"accept", b"*/*"), (ROUTING, b""), (DEADLINE_MS, b"1500")]
 
 
 class TestOutward:

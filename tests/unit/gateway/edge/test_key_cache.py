@@ -1,4 +1,4 @@
-"""A verdict is believed for a while, and not a moment longer than its revocation."""
+"""A verdict is believed for a while, and not a moment longer than it is true."""
 
 from uuid import UUID
 
@@ -82,61 +82,59 @@ class TestTimes:
         assert cache.get(0.0, digest(2)) is None
 
 
-class TestRevocation:
-    def test_a_key_ends_at_once(self) -> None:
+class TestChange:
+    def test_a_key_is_forgotten_at_once(self) -> None:
         cache = beating()
         cache.put(0.0, digest(1), live(1))
         cache.put(0.0, digest(2), live(2))
-        cache.revoked(1.0, 1, ACCOUNT, UUID(int=1))
+        cache.changed(1.0, 1, ACCOUNT, UUID(int=1))
 
         assert cache.get(1.0, digest(1)) is None
         assert cache.get(1.0, digest(2)) == live(2)
 
-    def test_an_account_ends_with_all_its_keys(self) -> None:
+    def test_an_account_is_forgotten_with_all_its_keys(self) -> None:
         cache = beating()
         for key in (1, 2):
             cache.put(0.0, digest(key), live(key))
         cache.put(0.0, digest(3), live(3, OTHER))
-        cache.revoked(1.0, 1, ACCOUNT, None)
+        cache.changed(1.0, 1, ACCOUNT, None)
 
         assert [cache.get(1.0, digest(key)) for key in (1, 2, 3)] == [None, None, live(3, OTHER)]
 
     @pytest.mark.parametrize("key_id", [UUID(int=1), None], ids=["key", "account"])
-    def test_an_answer_that_was_on_its_way_does_not_bring_it_back(
-        self, key_id: UUID | None
-    ) -> None:
+    def test_an_answer_that_was_on_its_way_is_not_believed(self, key_id: UUID | None) -> None:
         cache = beating()
-        cache.revoked(5.0, 1, ACCOUNT, key_id)
-        verdict = cache.put(4.9, digest(), live())
+        cache.changed(5.0, 1, ACCOUNT, key_id)
 
-        assert verdict == KeyVerdict(reason="revoked")
-        assert cache.get(5.0, digest()) == verdict
+        assert not cache.put(4.9, digest(), live())
+        assert cache.get(5.0, digest()) is None
 
     def test_an_answer_asked_for_later_is_believed(self) -> None:
         cache = beating()
-        cache.revoked(5.0, 1, ACCOUNT, UUID(int=1))
+        cache.changed(5.0, 1, ACCOUNT, UUID(int=1))
 
-        assert cache.put(5.1, digest(), live()) == live()
+        assert cache.put(5.1, digest(), live())
+        assert cache.get(5.1, digest()) == live()
 
-    def test_a_missed_revocation_clears_everything(self) -> None:
+    def test_a_missed_change_clears_everything(self) -> None:
         cache = beating(sequence=3)
         cache.put(0.0, digest(2), live(2))
-        cache.revoked(1.0, 5, OTHER, UUID(int=9))
+        cache.changed(1.0, 5, OTHER, UUID(int=9))
 
         assert len(cache) == 0
 
     def test_the_next_one_clears_nothing_else(self) -> None:
         cache = beating(sequence=3)
         cache.put(0.0, digest(2), live(2))
-        cache.revoked(1.0, 4, OTHER, UUID(int=9))
+        cache.changed(1.0, 4, OTHER, UUID(int=9))
 
         assert cache.get(1.0, digest(2)) == live(2)
 
     def test_one_that_comes_twice_clears_nothing(self) -> None:
         cache = beating(sequence=3)
-        cache.revoked(1.0, 4, OTHER, UUID(int=9))
+        cache.changed(1.0, 4, OTHER, UUID(int=9))
         cache.put(1.0, digest(2), live(2))
-        cache.revoked(1.0, 4, OTHER, UUID(int=9))
+        cache.changed(1.0, 4, OTHER, UUID(int=9))
 
         assert cache.get(1.0, digest(2)) == live(2)
 
@@ -151,12 +149,12 @@ class TestRevocation:
 
         assert len(cache) == 0
 
-    def test_revocations_are_forgotten_in_the_end(self) -> None:
+    def test_changes_are_forgotten_in_the_end(self) -> None:
         cache = beating()
         for number in range(1000):
-            cache.revoked(number * 1.0, number + 1, OTHER, UUID(int=number + 1))
+            cache.changed(number * 1.0, number + 1, OTHER, UUID(int=number + 1))
 
-        assert len(cache._revoked) <= 61
+        assert len(cache._changed) <= 61
 
 
 class TestBound:
@@ -223,7 +221,7 @@ class CacheAgainstTruth(RuleBasedStateMachine):
         self.sequence += 1
         self.revoked_at_s[key] = self.now_s
         if heard:
-            self.cache.revoked(self.now_s, self.sequence, ACCOUNT, UUID(int=key))
+            self.cache.changed(self.now_s, self.sequence, ACCOUNT, UUID(int=key))
 
             assert self.cache.get(self.now_s, digest(key)) is None
 

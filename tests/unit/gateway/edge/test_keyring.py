@@ -15,12 +15,13 @@ from aibridge_common.clock import FrozenClock
 from aibridge_common.contracts.auth import KeyFacts, KeyVerdict
 from aibridge_common.errors import Unauthenticated, Unavailable
 from aibridge_common.events.keys import (
+    CHANGED_SUBJECT,
     HEARTBEAT_SUBJECT,
-    REVOKED_SUBJECT,
     AuthHeartbeat,
-    KeyRevoked,
+    KeysChanged,
 )
-from aibridge_gateway.edge.keyring import Keyring
+from aibridge_common.routing import RoutingOptions
+from aibridge_gateway.edge.keyring import ASKED_TIMES_MAX, Keyring
 
 pytestmark = pytest.mark.anyio
 
@@ -168,27 +169,58 @@ class TestListening:
         await keyring.facts("ab-live")
         auth.verdicts["ab-live"] = KeyVerdict(reason="revoked")
         await bus.publish(
-            REVOKED_SUBJECT,
-            KeyRevoked(sequence=1, account_id=FACTS.account_id, key_id=FACTS.key_id),
+            CHANGED_SUBJECT,
+            KeysChanged(sequence=1, account_id=FACTS.account_id, key_id=FACTS.key_id),
         )
 
         with pytest.raises(Unauthenticated, match="was revoked"):
             await keyring.facts("ab-live")
 
-    async def test_a_revocation_overtakes_an_answer(
+    async def test_changed_options_are_asked_for(
+        self, keyring: Keyring, auth: FakeAuth, clock: FrozenClock
+    ) -> None:
+        bus = FakeBus()
+        await keyring.listen(cast("Bus", bus))
+        await keyring.facts("ab-live")
+        facts = msgspec.structs.replace(FACTS, routing=RoutingOptions(failover=False))
+        auth.verdicts["ab-live"] = KeyVerdict(facts=facts)
+        await bus.publish(
+            CHANGED_SUBJECT, KeysChanged(sequence=1, account_id=FACTS.account_id, key_id=None)
+        )
+        clock.advance(0.1)
+
+        assert await keyring.facts("ab-live") == facts
+
+    async def test_an_answer_that_a_change_overtook_is_asked_for_again(
         self, keyring: Keyring, auth: FakeAuth, clock: FrozenClock
     ) -> None:
         bus = FakeBus()
         await keyring.listen(cast("Bus", bus))
         auth.go_on.clear()
         asking = asyncio.ensure_future(keyring.facts("ab-live"))
-        await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.sleep(0)
         clock.advance(0.1)
-        await bus.publish(REVOKED_SUBJECT, KeyRevoked(sequence=1, account_id=FACTS.account_id))
+        auth.verdicts["ab-live"] = KeyVerdict(reason="revoked")
+        await bus.publish(CHANGED_SUBJECT, KeysChanged(sequence=1, account_id=FACTS.account_id))
+        clock.advance(0.1)
         auth.go_on.set()
 
         with pytest.raises(Unauthenticated, match="was revoked"):
             await asking
+        assert auth.asked == ["ab-live"] * 2
+
+    async def test_a_key_that_changes_all_the_time_is_unavailable_in_the_end(
+        self, keyring: Keyring, auth: FakeAuth
+    ) -> None:
+        """The clock stands still here, so that every answer is as old as the change."""
+        bus = FakeBus()
+        await keyring.listen(cast("Bus", bus))
+        await bus.publish(CHANGED_SUBJECT, KeysChanged(sequence=1, account_id=FACTS.account_id))
+
+        with pytest.raises(Unavailable, match="being changed"):
+            await keyring.facts("ab-live")
+        assert len(auth.asked) == ASKED_TIMES_MAX
 
     async def test_heartbeats_keep_a_key_for_longer(
         self, keyring: Keyring, auth: FakeAuth, clock: FrozenClock

@@ -1,12 +1,17 @@
 """Authenticate, read, forward: what a client, the router and the errors between them look like."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 import httpx
+import msgspec
 import pytest
 
-from .rig import FACTS, TOKEN, Edge, Peer, say_ok
+from aibridge_common.routing import RoutingOptions
+
+from .rig import ACCOUNT_CONCURRENCY_MAX, CONCURRENCY_MAX, FACTS, TOKEN, Edge, Peer, say_ok
 
 pytestmark = pytest.mark.anyio
 
@@ -133,6 +138,243 @@ class TestForward:
                 seen.set()
 
         assert pieces == [b"data: 1\n\n", b"data: 2\n\n"]
+
+
+class TestOptions:
+    async def test_the_common_case_says_nothing(self, edge: Edge) -> None:
+        await edge.post(CHAT, x_aibridge_failover="on", x_stainless_timeout="600")
+        (asked,) = edge.router.asked
+
+        assert not [name for name in asked.headers if name in {"x-ab-routing", "x-ab-deadline-ms"}]
+        assert not [name for name in asked.headers if name.startswith(("x-aibridge", "x-stainl"))]
+
+    async def test_the_key_and_the_request_together_go_inward(self, edge: Edge) -> None:
+        routing = RoutingOptions(continuation=True, larger_context=True)
+        edge.auth.facts = msgspec.structs.replace(FACTS, routing=routing)
+        await edge.post(CHAT, x_aibridge_larger_context="off")
+        (asked,) = edge.router.asked
+
+        assert asked.headers["x-ab-routing"] == "failover,continuation"
+
+    async def test_a_request_gets_no_more_than_its_key(self, edge: Edge) -> None:
+        edge.auth.facts = msgspec.structs.replace(FACTS, routing=RoutingOptions(failover=False))
+        await edge.post(CHAT, x_aibridge_failover="on", x_ab_routing="failover,continuation")
+        (asked,) = edge.router.asked
+
+        assert asked.headers["x-ab-routing"] == ""
+
+    @pytest.mark.parametrize("path", PATHS)
+    async def test_a_switch_that_is_neither_on_nor_off_is_told_by_name(
+        self, edge: Edge, path: str
+    ) -> None:
+        response = await edge.post(path, x_aibridge_failover="maybe")
+
+        assert response.status_code == 400
+        assert "x-aibridge-failover" in words_of(path, response)
+        if path not in {MESSAGES, GEMINI}:
+            assert response.json()["error"]["param"] == "x-aibridge-failover"
+        assert edge.router.asked == []
+
+    async def test_what_is_left_of_the_clients_patience_goes_inward(self, edge: Edge) -> None:
+        await edge.post(CHAT, x_stainless_timeout="60", x_ab_deadline_ms="1")
+        (asked,) = edge.router.asked
+
+        assert 59_000 < int(asked.headers["x-ab-deadline-ms"]) <= 60_000
+
+    @pytest.mark.parametrize(("path", "body"), STREAMS)
+    async def test_a_stream_may_take_longer_than_its_longest_silence(
+        self, edge: Edge, path: str, body: bytes
+    ) -> None:
+        await edge.post(path, body, x_stainless_timeout="60")
+        (asked,) = edge.router.asked
+
+        assert "x-ab-deadline-ms" not in asked.headers
+
+
+async def open_streams(edge: Edge, count: int, stack: AsyncExitStack) -> list[httpx.Response]:
+    """So many streams that began and do not end by themselves."""
+
+    async def script(peer: Peer) -> None:
+        await peer.begin_stream()
+        await peer.chunk(b"data: 1\n\n")
+        await peer.left()
+
+    edge.router.script = script
+    path, body = STREAMS[0]
+    headers = {"x-api-key": "ab-live", "content-type": "application/json"}
+    streams = [
+        await stack.enter_async_context(
+            edge.http.stream("POST", path, content=body, headers=headers)
+        )
+        for _ in range(count)
+    ]
+    edge.router.script = say_ok
+    return streams
+
+
+class TestAdmission:
+    @pytest.mark.parametrize("path", PATHS)
+    async def test_beyond_its_share_an_account_is_told_to_wait(self, edge: Edge, path: str) -> None:
+        async with AsyncExitStack() as stack:
+            await open_streams(edge, ACCOUNT_CONCURRENCY_MAX, stack)
+            response = await edge.post(path)
+
+        assert response.status_code == 429
+        assert response.headers["retry-after"] == "1"
+        assert f"{ACCOUNT_CONCURRENCY_MAX} requests" in words_of(path, response)
+
+    async def test_counting_tokens_is_not_counted(self, edge: Edge) -> None:
+        async with AsyncExitStack() as stack:
+            await open_streams(edge, ACCOUNT_CONCURRENCY_MAX, stack)
+            response = await edge.post("/v1/messages/count_tokens")
+
+        assert response.status_code == 200
+
+    @pytest.mark.parametrize(("path", "status"), [(CHAT, 503), (MESSAGES, 529), (GEMINI, 503)])
+    async def test_a_worker_with_too_much_to_do_says_so(
+        self, edge: Edge, path: str, status: int
+    ) -> None:
+        edge.limiter.running = CONCURRENCY_MAX
+        response = await edge.post(path)
+
+        assert response.status_code == status
+        assert response.headers["retry-after"] == "1"
+        assert edge.router.asked == []
+
+    async def test_a_wrong_key_is_still_told_so_and_not_counted(self, edge: Edge) -> None:
+        edge.limiter.running = CONCURRENCY_MAX
+        response = await edge.post(CHAT, key="ab-dead")
+
+        assert response.status_code == 401
+
+    async def test_a_stream_counts_until_its_end(self, edge: Edge) -> None:
+        async with AsyncExitStack() as stack:
+            await open_streams(edge, 3, stack)
+            assert edge.limiter.running == 3
+
+        await until_nothing_runs(edge)
+
+    @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages/count_tokens"])
+    async def test_whatever_happens_nothing_stays_counted(self, edge: Edge, path: str) -> None:
+        async def cut(peer: Peer) -> None:
+            peer.cut()
+
+        await edge.post(path)
+        await edge.post(path, content_type="text/plain")
+        await edge.post(path, x_aibridge_failover="maybe")
+        await edge.post(path, b"x" * (33 * 2**20))
+        edge.router.script = cut
+        await edge.post(path)
+        _, writer = await edge.connect(path, b'{"half', length=100)
+        await asyncio.sleep(0.02)
+        assert edge.limiter.running == 1
+        writer.transport.abort()
+
+        await until_nothing_runs(edge)
+
+
+async def until_nothing_runs(edge: Edge) -> None:
+    async with asyncio.timeout(2):
+        while edge.limiter.running:  # noqa: ASYNC110 - it ends elsewhere
+            await asyncio.sleep(0.01)
+
+
+class TestDrain:
+    @pytest.mark.parametrize(("path", "status"), [(CHAT, 503), (MESSAGES, 529), (GEMINI, 503)])
+    async def test_a_new_request_is_refused_and_its_connection_closed(
+        self, edge: Edge, path: str, status: int
+    ) -> None:
+        edge.drain.start()
+        response = await edge.post(path)
+
+        assert response.status_code == status
+        assert "stopping" in words_of(path, response)
+        assert response.headers["connection"] == "close"
+        assert response.headers["retry-after"] == "1"
+        assert edge.router.asked == []
+
+    async def test_a_running_stream_goes_on(self, edge: Edge) -> None:
+        go_on = asyncio.Event()
+
+        async def script(peer: Peer) -> None:
+            await peer.begin_stream()
+            await peer.chunk(b"data: 1\n\n")
+            await go_on.wait()
+            await peer.chunk(b"data: 2\n\n")
+            await peer.send(b"0\r\n\r\n")
+
+        edge.router.script = script
+        running = asyncio.ensure_future(edge.post(*STREAMS[0]))
+        while not edge.router.asked:  # noqa: ASYNC110 - it happens elsewhere
+            await asyncio.sleep(0.01)
+        edge.drain.start()
+        go_on.set()
+
+        assert (await running).content == b"data: 1\n\ndata: 2\n\n"
+
+    @pytest.mark.parametrize(("path", "body"), STREAMS)
+    @pytest.mark.parametrize("frame", [b"data: 1\n\n", b"data: 1\r\n\r\n"])
+    async def test_the_last_call_ends_a_stream_with_an_error_event(
+        self, edge: Edge, path: str, body: bytes, frame: bytes
+    ) -> None:
+        pieces = await self.last_call_after(edge, path, body, frame)
+        end = b"".join([piece async for piece in pieces])
+        last = end.removeprefix(frame).split(b"data: ")[1]
+
+        assert end.startswith(frame)
+        assert b"restarting" in end
+        assert msgspec.json.decode(last)["error"]
+        assert (b"event: error\n" in end) == (path == MESSAGES)
+        await until_nothing_runs(edge)
+
+    async def test_inside_an_event_only_a_cut_can_end_it(self, edge: Edge) -> None:
+        """An error event there would be read as the rest of the other."""
+        pieces = await self.last_call_after(edge, *STREAMS[0], b"data: {half")
+
+        with pytest.raises(httpx.RemoteProtocolError):
+            [piece async for piece in pieces]
+
+    async def test_what_has_not_begun_is_refused(self, edge: Edge) -> None:
+        async def script(peer: Peer) -> None:
+            await peer.left()
+
+        edge.router.script = script
+        running = asyncio.ensure_future(edge.post(CHAT))
+        while not edge.router.asked:  # noqa: ASYNC110 - it happens elsewhere
+            await asyncio.sleep(0.01)
+        edge.drain.start()
+        edge.forwarder.last_call()
+        response = await running
+
+        assert response.status_code == 503
+        assert "restarting" in words_of(CHAT, response)
+
+    @staticmethod
+    async def last_call_after(
+        edge: Edge, path: str, body: bytes, sent: bytes
+    ) -> AsyncIterator[bytes]:
+        """What a stream says from its first byte to its end, which is the last call."""
+
+        async def script(peer: Peer) -> None:
+            await peer.begin_stream()
+            await peer.chunk(sent)
+            await peer.left()
+
+        edge.router.script = script
+        headers = {"x-api-key": "ab-live", "content-type": "application/json"}
+        request = edge.http.build_request("POST", path, content=body, headers=headers)
+        response = await edge.http.send(request, stream=True)
+        pieces = response.aiter_raw()
+        first = await anext(pieces)
+        edge.drain.start()
+        edge.forwarder.last_call()
+
+        async def all_of_it() -> AsyncIterator[bytes]:
+            yield first
+            async for piece in pieces:
+                yield piece
+
+        return all_of_it()
 
 
 class TestRefusal:

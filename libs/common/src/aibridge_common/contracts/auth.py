@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from aibridge_common.routing import DEFAULT, KeyRouting, RoutingOptions
 from aibridge_common.structs import Command, Reply
 
 
@@ -16,6 +17,8 @@ class KeyFacts(Reply, frozen=True, kw_only=True, omit_defaults=True):
 
     key_id: UUID
     account_id: UUID
+    routing: RoutingOptions = DEFAULT
+    """What a request with this key may ask for at most: the account's options and the key's together."""
 
 
 class KeyVerdict(Reply, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,11 +28,24 @@ class KeyVerdict(Reply, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
+class SetAccountRouting(RoutingOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options of an account. All are given: one that was forgotten must not become a default."""
+
+    failover: bool
+    continuation: bool
+    larger_context: bool
+
+
+class SetKeyRouting(KeyRouting, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options of a key; what is left out follows the account."""
+
+
 class CreateKey(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Make a key for an account."""
 
     account_id: UUID
     name: str
+    routing: SetKeyRouting = SetKeyRouting()
 
 
 class IssuedKey(Reply, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,6 +61,7 @@ class KeySummary(Reply, frozen=True, kw_only=True, omit_defaults=True):
     key_id: UUID
     name: str
     hint: str
+    routing: KeyRouting
     created_at: str
     last_used_at: str | None = None
     revoked_at: str | None = None

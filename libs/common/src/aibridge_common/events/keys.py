@@ -4,13 +4,17 @@ from uuid import UUID
 
 from aibridge_common.structs import Event
 
-REVOKED_SUBJECT = "auth.v1.revoked"
+CHANGED_SUBJECT = "auth.v1.keys"
 HEARTBEAT_SUBJECT = "auth.v1.heartbeat"
 HEARTBEAT_EVERY_S = 5.0
 
 
-class KeyRevoked(Event, frozen=True, kw_only=True, tag_field="type", tag="auth.revoked.v1"):
-    """A key, or with `key_id` None every key of the account, stopped being valid."""
+class KeysChanged(Event, frozen=True, kw_only=True, tag_field="type", tag="auth.keys.v1"):
+    """What was said of a key, or with `key_id` None of every key of the account, is no longer true: ask again.
+
+    It was revoked, or its options are others; the notice does not say which, so that whoever hears it cannot act on
+    half of the truth.
+    """
 
     sequence: int
     account_id: UUID
@@ -18,6 +22,6 @@ class KeyRevoked(Event, frozen=True, kw_only=True, tag_field="type", tag="auth.r
 
 
 class AuthHeartbeat(Event, frozen=True, kw_only=True, tag_field="type", tag="auth.heartbeat.v1"):
-    """Auth lives; `sequence` is the newest revocation, so that a missed one is noticed."""
+    """Auth lives; `sequence` is the newest change, so that a missed one is noticed."""
 
     sequence: int

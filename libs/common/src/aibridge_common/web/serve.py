@@ -1,13 +1,20 @@
 """Run an ASGI application under uvicorn with the settings that were measured to matter."""
 
+import asyncio
 import gc
+import socket
+from types import FrameType
 
 import uvicorn
 from litestar.types import ASGIApp
 from msgspec import Struct
 
+from aibridge_common.web.drain import Drain
+
 KEEP_ALIVE_S = 75
 """Longer than our own client keeps an idle connection, so that the server never closes under its hands."""
+POLL_S = 0.1
+"""How often a drain looks whether the last request has ended, as uvicorn does."""
 
 
 class Listen(Struct, frozen=True, kw_only=True):
@@ -28,6 +35,36 @@ class Listen(Struct, frozen=True, kw_only=True):
         return Listen(host=host.strip("[]"), port=int(port))
 
 
+class DrainingServer(uvicorn.Server):
+    """uvicorn, with a drain before its own shutdown.
+
+    uvicorn stops listening before it waits. Here idle connections are closed at once, so that their owners turn to
+    another worker, while the listener answers for as long as requests run: `/readyz` says 503 instead of nothing, and
+    whoever comes all the same is refused in words.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+        super().__init__(config)
+        self._drain = drain
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT; a second SIGINT ends what runs."""
+        self._drain.start()
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then let uvicorn close what is left, after what remains of the time or a second."""
+        self._drain.start()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        self._drain.tick()
+        while self.server_state.tasks and self._drain.remaining_s and not self.force_exit:
+            await asyncio.sleep(POLL_S)
+            self._drain.tick()
+        self.config.timeout_graceful_shutdown = max(1, round(self._drain.remaining_s))
+        await super().shutdown(sockets)
+
+
 def serve(
     app: ASGIApp,
     listen: Listen,
@@ -35,8 +72,12 @@ def serve(
     tls_cert_file: str | None = None,
     tls_key_file: str | None = None,
     drain_s: int = 600,
+    drain: Drain | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then let running requests finish within `drain_s`."""
+    """Serve until SIGTERM or SIGINT, then let running requests finish within the drain.
+
+    An application that takes part in its drain was given `drain`; for others `drain_s` is enough.
+    """
     config = uvicorn.Config(
         app,
         host=listen.host,
@@ -53,11 +94,10 @@ def serve(
         date_header=False,
         backlog=4096,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=drain_s,
         ssl_certfile=tls_cert_file,
         ssl_keyfile=tls_key_file,
     )
-    uvicorn.Server(config).run()
+    DrainingServer(config, drain or Drain(drain_s)).run()
 
 
 def tune_garbage_collection() -> None:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from litestar import Controller, get, post
+from litestar import Controller, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
@@ -12,12 +12,14 @@ from aibridge_common.contracts.auth import (
     IssuedKey,
     KeySummary,
     KeyVerdict,
+    SetKeyRouting,
     VerifyKey,
 )
+from aibridge_common.routing import KeyRouting
 
 
 class ApiKeyController(Controller):
-    """Issue, verify, list and revoke API keys."""
+    """Issue, verify, list and revoke API keys, and say what may happen to their requests."""
 
     path, tags = "/v1/keys", ["keys"]
 
@@ -29,7 +31,7 @@ class ApiKeyController(Controller):
     @post(operation_id="CreateKey")
     async def create(self, data: JSONBody[CreateKey], keys: NamedDependency[ApiKeys]) -> IssuedKey:
         """A new key; the answer is the only time it is shown."""
-        return await keys.issue(data.account_id, data.name)
+        return await keys.issue(data.account_id, data.name, routing=data.routing)
 
     @get(operation_id="ListKeys")
     async def list_keys(
@@ -42,3 +44,14 @@ class ApiKeyController(Controller):
     async def revoke(self, key_id: FromPath[UUID], keys: NamedDependency[ApiKeys]) -> None:
         """End a key within a second everywhere. Safe to repeat."""
         await keys.revoke(key_id)
+
+    @put("/{key_id:uuid}/routing", operation_id="SetKeyRouting")
+    async def set_routing(
+        self,
+        key_id: FromPath[UUID],
+        data: JSONBody[SetKeyRouting],
+        keys: NamedDependency[ApiKeys],
+    ) -> KeyRouting:
+        """Replace a key's options, within a second everywhere; what is left out follows the account."""
+        await keys.set_routing(key_id, data)
+        return data

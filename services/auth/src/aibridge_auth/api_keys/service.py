@@ -2,30 +2,37 @@
 
 from uuid import UUID
 
-import msgspec
-
 from aibridge_auth.api_keys import store
+from aibridge_auth.changes.notices import Notices
+from aibridge_auth.changes.store import number_change
 from aibridge_auth.crypto import key_format
 from aibridge_auth.crypto.pepper import KeyHasher
-from aibridge_common.bus.nats import Bus, BusUnavailable
 from aibridge_common.contracts.auth import IssuedKey, KeySummary, KeyVerdict
-from aibridge_common.db.engine import Database, transaction
+from aibridge_common.db.engine import Database, Transaction, transaction
 from aibridge_common.errors import InvalidRequest, NotFound
-from aibridge_common.events.keys import REVOKED_SUBJECT, KeyRevoked
+from aibridge_common.events.keys import KeysChanged
 from aibridge_common.ids import uuid7
-from aibridge_common.telemetry.log import get_logger
+from aibridge_common.routing import KeyRouting
+
+NOTHING_SAID = KeyRouting()
 
 
 class ApiKeys:
     """The key operations. One transaction each; notices go out after the commit."""
 
-    def __init__(self, database: Database, hasher: KeyHasher, bus: Bus | None) -> None:
+    def __init__(self, database: Database, hasher: KeyHasher, notices: Notices) -> None:
         self._database = database
         self._hasher = hasher
-        self._bus = bus
-        self._log = get_logger()
+        self._notices = notices
 
-    async def issue(self, account_id: UUID, name: str, key: str | None = None) -> IssuedKey:
+    async def issue(
+        self,
+        account_id: UUID,
+        name: str,
+        key: str | None = None,
+        *,
+        routing: KeyRouting = NOTHING_SAID,
+    ) -> IssuedKey:
         """A new key for an account. Raises `NotFound` for an unknown account, `InvalidRequest` for a bad name."""
         name = name.strip()
         if not 1 <= len(name) <= 100:
@@ -41,6 +48,7 @@ class ApiKeys:
                 name=name,
                 digest=self._hasher.digest(key),
                 hint=key_format.hint(key),
+                routing=routing,
             )
         if key_id is None:
             raise NotFound("there is no such account", param="account_id")
@@ -59,16 +67,19 @@ class ApiKeys:
             return await store.list_keys(tx, account_id)
 
     async def revoke(self, key_id: UUID) -> None:
-        """End a key and tell the gateways. A lost notice is noticed at the next heartbeat. Raises `NotFound`."""
+        """End a key and tell the gateways. Raises `NotFound`."""
         async with transaction(self._database) as tx:
-            revoked = await store.revoke_key(tx, key_id)
-        if revoked is None:
-            raise NotFound("there is no such key", param="key_id")
-        account_id, sequence = revoked
-        notice = KeyRevoked(sequence=sequence, account_id=account_id, key_id=key_id)
-        if self._bus is None:
-            return
-        try:
-            await self._bus.publish(REVOKED_SUBJECT, msgspec.json.encode(notice))
-        except BusUnavailable:
-            self._log.warning("keys.revocation_not_pushed", key_id=str(key_id))
+            notice = await _number(tx, key_id, await store.revoke_key(tx, key_id))
+        await self._notices.send(notice)
+
+    async def set_routing(self, key_id: UUID, routing: KeyRouting) -> None:
+        """Replace a key's options and tell the gateways. Raises `NotFound`."""
+        async with transaction(self._database) as tx:
+            notice = await _number(tx, key_id, await store.put_routing(tx, key_id, routing))
+        await self._notices.send(notice)
+
+
+async def _number(tx: Transaction, key_id: UUID, account_id: UUID | None) -> KeysChanged:
+    if account_id is None:
+        raise NotFound("there is no such key", param="key_id")
+    return await number_change(tx, account_id, key_id)

@@ -1,31 +1,49 @@
 """Keys by digest; the key itself is never here."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from aibridge_common.contracts.auth import KeyFacts, KeySummary, KeyVerdict
 from aibridge_common.db.engine import Transaction
+from aibridge_common.routing import KeyRouting, RoutingOptions, for_key
 
 LAST_USED_EVERY_S = 60
 """How precisely last use is kept: a key in constant use costs one write a minute."""
 
 
 async def add_key(
-    tx: Transaction, *, key_id: UUID, account_id: UUID, name: str, digest: bytes, hint: str
+    tx: Transaction,
+    *,
+    key_id: UUID,
+    account_id: UUID,
+    name: str,
+    digest: bytes,
+    hint: str,
+    routing: KeyRouting,
 ) -> UUID | None:
     """Store a key; None when the account does not exist.
 
-    The same digest again renames the key that is there and answers with its id.
+    The same digest again renames the key that is there, with its options as they are, and answers with its id.
     """
     row = await tx.execute(
         text(
-            "INSERT INTO api_key (id, account_id, name, digest, hint)"
-            " SELECT :id, u.account_id, :name, :digest, :hint FROM app_user u WHERE u.account_id = :account"
+            "INSERT INTO api_key"
+            " (id, account_id, name, digest, hint, failover, continuation, larger_context)"
+            " SELECT :id, u.account_id, :name, :digest, :hint, :failover, :continuation, :larger_context"
+            " FROM app_user u WHERE u.account_id = :account"
             " ON CONFLICT (digest) DO UPDATE SET name = excluded.name RETURNING id"
         ),
-        {"id": key_id, "account": account_id, "name": name, "digest": digest, "hint": hint},
+        {
+            "id": key_id,
+            "account": account_id,
+            "name": name,
+            "digest": digest,
+            "hint": hint,
+            **_columns(routing),
+        },
     )
     return row.scalar_one_or_none()
 
@@ -34,7 +52,9 @@ async def verdict_on(tx: Transaction, digest: bytes) -> KeyVerdict:
     """Whether the key behind `digest` may be used now, and if not why."""
     result = await tx.execute(
         text(
-            "SELECT k.id, k.account_id, k.revoked_at, u.state FROM api_key k"
+            "SELECT k.id, k.account_id, k.revoked_at, k.failover, k.continuation, k.larger_context, u.state,"
+            " u.failover AS account_failover, u.continuation AS account_continuation,"
+            " u.larger_context AS account_larger_context FROM api_key k"
             " JOIN app_user u ON u.account_id = k.account_id WHERE k.digest = :digest"
         ),
         {"digest": digest},
@@ -53,14 +73,21 @@ async def verdict_on(tx: Transaction, digest: bytes) -> KeyVerdict:
         ),
         {"id": row.id, "every": LAST_USED_EVERY_S},
     )
-    return KeyVerdict(facts=KeyFacts(key_id=row.id, account_id=row.account_id))
+    account = RoutingOptions(
+        failover=row.account_failover,
+        continuation=row.account_continuation,
+        larger_context=row.account_larger_context,
+    )
+    routing = for_key(account, _key_routing(row))
+    return KeyVerdict(facts=KeyFacts(key_id=row.id, account_id=row.account_id, routing=routing))
 
 
 async def list_keys(tx: Transaction, account_id: UUID) -> list[KeySummary]:
     """The account's keys, newest first."""
     rows = await tx.execute(
         text(
-            "SELECT id, name, hint, created_at, last_used_at, revoked_at FROM api_key"
+            "SELECT id, name, hint, created_at, last_used_at, revoked_at,"
+            " failover, continuation, larger_context FROM api_key"
             " WHERE account_id = :account ORDER BY id DESC LIMIT 1000"
         ),
         {"account": account_id},
@@ -70,6 +97,7 @@ async def list_keys(tx: Transaction, account_id: UUID) -> list[KeySummary]:
             key_id=row.id,
             name=row.name,
             hint=row.hint,
+            routing=_key_routing(row),
             created_at=row.created_at.isoformat(),
             last_used_at=_iso(row.last_used_at),
             revoked_at=_iso(row.revoked_at),
@@ -78,27 +106,42 @@ async def list_keys(tx: Transaction, account_id: UUID) -> list[KeySummary]:
     ]
 
 
-async def revoke_key(tx: Transaction, key_id: UUID) -> tuple[UUID, int] | None:
-    """End a key; returns its account and the revocation's number, or None for an unknown key.
-
-    Revoking again numbers again, which is harmless and lets a caller repeat after an unclear answer.
-    """
+async def revoke_key(tx: Transaction, key_id: UUID) -> UUID | None:
+    """End a key, or leave an ended one as it is; returns its account, or None for an unknown key."""
     row = await tx.execute(
         text(
-            "WITH k AS (UPDATE api_key SET revoked_at = coalesce(revoked_at, now())"
-            " WHERE id = :id RETURNING account_id)"
-            " INSERT INTO revocation (account_id, key_id) SELECT account_id, :id FROM k RETURNING account_id, sequence"
+            "UPDATE api_key SET revoked_at = coalesce(revoked_at, now())"
+            " WHERE id = :id RETURNING account_id"
         ),
         {"id": key_id},
     )
-    found = row.one_or_none()
-    return (found.account_id, found.sequence) if found is not None else None
+    return row.scalar_one_or_none()
 
 
-async def newest_revocation(tx: Transaction) -> int:
-    """The number of the newest revocation; 0 when there was none."""
-    row = await tx.execute(text("SELECT coalesce(max(sequence), 0) FROM revocation"))
-    return int(row.scalar_one())
+async def put_routing(tx: Transaction, key_id: UUID, routing: KeyRouting) -> UUID | None:
+    """Replace a key's options; returns its account, or None for an unknown key."""
+    row = await tx.execute(
+        text(
+            "UPDATE api_key SET failover = :failover, continuation = :continuation,"
+            " larger_context = :larger_context WHERE id = :id RETURNING account_id"
+        ),
+        {"id": key_id, **_columns(routing)},
+    )
+    return row.scalar_one_or_none()
+
+
+def _columns(routing: KeyRouting) -> dict[str, bool | None]:
+    return {
+        "failover": routing.failover,
+        "continuation": routing.continuation,
+        "larger_context": routing.larger_context,
+    }
+
+
+def _key_routing(row: Row[Any]) -> KeyRouting:
+    return KeyRouting(
+        failover=row.failover, continuation=row.continuation, larger_context=row.larger_context
+    )
 
 
 def _iso(at: datetime | None) -> str | None:

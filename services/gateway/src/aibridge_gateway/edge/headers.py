@@ -4,7 +4,16 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from aibridge_common.contracts.auth import KeyFacts
-from aibridge_common.internal import ACCOUNT, KEY, REQUEST_ID
+from aibridge_common.internal import (
+    ACCOUNT,
+    DEADLINE_MS,
+    KEY,
+    REQUEST_ID,
+    ROUTING,
+    encode_deadline,
+    encode_routing,
+)
+from aibridge_common.routing import RoutingOptions
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -19,7 +28,6 @@ _INWARD = frozenset(
         b"originator",
         b"session-id",
         b"thread-id",
-        b"x-aibridge-failover",
         b"x-claude-code-session-id",
         b"x-openai-internal-codex-responses-lite",
         b"x-session-affinity",
@@ -40,13 +48,24 @@ def inward(client: Iterable[tuple[bytes, bytes]]) -> Headers:
 def on_behalf_of(
     headers: Headers, authorization: bytes, request_id: UUID, facts: KeyFacts
 ) -> Headers:
-    """`headers` with who asks, for whom."""
+    """`headers` with who asks, and for whom."""
     headers += (
         (b"authorization", authorization),
         (REQUEST_ID, request_id.hex.encode()),
         (ACCOUNT, facts.account_id.hex.encode()),
         (KEY, facts.key_id.hex.encode()),
     )
+    return headers
+
+
+def under_options(headers: Headers, routing: RoutingOptions, remaining_ms: int) -> Headers:
+    """`headers` with what may happen to the request and what is left of its time, where that is not the default."""
+    for name, value in (
+        (ROUTING, encode_routing(routing)),
+        (DEADLINE_MS, encode_deadline(remaining_ms)),
+    ):
+        if value is not None:
+            headers.append((name, value))
     return headers
 
 

@@ -1,7 +1,8 @@
 """Verified keys, so that a request costs no call to auth. Pure: it takes the time and what it is told.
 
-A verdict is believed for 30 s, or 5 s while auth's heartbeat is missing. A revocation drops the key at once, and is
-remembered a while so that an answer that was already on its way cannot bring the key back.
+A verdict is believed for 30 s, or 5 s while auth's heartbeat is missing. A change, be it that a key was revoked or that
+its options are others, drops what was said before, and is remembered a while: an answer that was already on its way is
+not believed.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ REFUSED_TTL_S = 5.0
 CUT_OFF_TTL_S = 5.0
 HEARTBEAT_MISSED_S = 12.0
 ENTRIES_MAX = 100_000
-REVOKED_REMEMBERED_S = 60.0
+CHANGED_REMEMBERED_S = 60.0
 
 
 class Entry(Struct, kw_only=True):
@@ -32,7 +33,7 @@ class KeyCache:
     def __init__(self) -> None:
         self._entries: dict[bytes, Entry] = {}
         self._by_key_id: dict[UUID, bytes] = {}
-        self._revoked: dict[UUID, float] = {}
+        self._changed: dict[UUID, float] = {}
         self._heartbeat_at_s = float("-inf")
         self._sequence: int | None = None
 
@@ -51,27 +52,27 @@ class KeyCache:
             return None
         return entry.verdict
 
-    def put(self, asked_at_s: float, digest: bytes, verdict: KeyVerdict) -> KeyVerdict:
-        """Note a verdict that was asked for at `asked_at_s`; returns the one to act on."""
+    def put(self, asked_at_s: float, digest: bytes, verdict: KeyVerdict) -> bool:
+        """Note a verdict that was asked for at `asked_at_s`. False when a change overtook it: ask again."""
         facts = verdict.facts
-        if facts is not None and self._was_revoked(asked_at_s, facts):
-            verdict, facts = KeyVerdict(reason="revoked"), None
+        if facts is not None and self._overtaken(asked_at_s, facts):
+            return False
         while len(self._entries) >= ENTRIES_MAX:
             self._forget(next(iter(self._entries)))
         self._entries[digest] = Entry(verdict=verdict, asked_at_s=asked_at_s)
         if facts is not None:
             self._by_key_id[facts.key_id] = digest
-        return verdict
+        return True
 
-    def revoked(self, now_s: float, sequence: int, account_id: UUID, key_id: UUID | None) -> None:
-        """Auth says that a key, or every key of an account, ended."""
+    def changed(self, now_s: float, sequence: int, account_id: UUID, key_id: UUID | None) -> None:
+        """Auth says that what it said of a key, or of every key of an account, is no longer true."""
         if self._sequence is not None and sequence > self._sequence + 1:
-            self.clear()  # another revocation was missed: believe nothing
+            self.clear()  # another change was missed: believe nothing
         self._sequence = max(self._sequence or 0, sequence)
-        self._revoked = {
-            known: at for known, at in self._revoked.items() if at + REVOKED_REMEMBERED_S > now_s
+        self._changed = {
+            known: at for known, at in self._changed.items() if at + CHANGED_REMEMBERED_S > now_s
         }
-        self._revoked[key_id or account_id] = now_s
+        self._changed[key_id or account_id] = now_s
         if key_id is not None:
             digest = self._by_key_id.get(key_id)
             if digest is not None:
@@ -82,7 +83,7 @@ class KeyCache:
                 self._forget(digest)
 
     def heartbeat(self, now_s: float, sequence: int) -> None:
-        """Auth lives and its newest revocation is `sequence`; a gap means that one was missed."""
+        """Auth lives and its newest change is `sequence`; a gap means that one was missed."""
         self._heartbeat_at_s = now_s
         if self._sequence is not None and sequence > self._sequence:
             self.clear()
@@ -102,9 +103,9 @@ class KeyCache:
         cut_off = now_s - self._heartbeat_at_s > HEARTBEAT_MISSED_S
         return CUT_OFF_TTL_S if cut_off else LIVE_TTL_S
 
-    def _was_revoked(self, asked_at_s: float, facts: KeyFacts) -> bool:
+    def _overtaken(self, asked_at_s: float, facts: KeyFacts) -> bool:
         return any(
-            self._revoked.get(name, float("-inf")) >= asked_at_s
+            self._changed.get(name, float("-inf")) >= asked_at_s
             for name in (facts.key_id, facts.account_id)
         )
 

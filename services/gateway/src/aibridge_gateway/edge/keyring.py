@@ -8,18 +8,20 @@ from aibridge_common.bus.nats import Bus
 from aibridge_common.clients.auth import AuthClient
 from aibridge_common.clock import Clock
 from aibridge_common.contracts.auth import KeyFacts, KeyVerdict
-from aibridge_common.errors import Unauthenticated
+from aibridge_common.errors import Unauthenticated, Unavailable
 from aibridge_common.events.keys import (
+    CHANGED_SUBJECT,
     HEARTBEAT_SUBJECT,
-    REVOKED_SUBJECT,
     AuthHeartbeat,
-    KeyRevoked,
+    KeysChanged,
 )
 from aibridge_gateway.edge.key_cache import KeyCache
 
 KEY_CHARACTERS_MAX = 256
+ASKED_TIMES_MAX = 3
+"""A key that changes again each time while auth answers is left to the caller's next try."""
 
-_decode_revoked = msgspec.json.Decoder(KeyRevoked).decode
+_decode_changed = msgspec.json.Decoder(KeysChanged).decode
 _decode_heartbeat = msgspec.json.Decoder(AuthHeartbeat).decode
 
 
@@ -33,18 +35,18 @@ class Keyring:
         self._asking: dict[bytes, asyncio.Future[KeyVerdict]] = {}
 
     async def listen(self, bus: Bus) -> None:
-        """Hear of revocations from now on."""
+        """Hear of changes from now on."""
 
-        async def on_revoked(payload: bytes) -> None:
-            event = _decode_revoked(payload)
-            self._cache.revoked(
+        async def on_changed(payload: bytes) -> None:
+            event = _decode_changed(payload)
+            self._cache.changed(
                 self._clock.monotonic_s(), event.sequence, event.account_id, event.key_id
             )
 
         async def on_heartbeat(payload: bytes) -> None:
             self._cache.heartbeat(self._clock.monotonic_s(), _decode_heartbeat(payload).sequence)
 
-        await bus.subscribe(REVOKED_SUBJECT, on_revoked)
+        await bus.subscribe(CHANGED_SUBJECT, on_changed)
         await bus.subscribe(HEARTBEAT_SUBJECT, on_heartbeat)
 
     async def facts(self, key: str | None) -> KeyFacts:
@@ -72,9 +74,12 @@ class Keyring:
         return await asyncio.shield(asking)
 
     async def _ask(self, digest: bytes, key: str) -> KeyVerdict:
-        asked_at_s = self._clock.monotonic_s()
-        verdict = await self._auth.verify_key(key)
-        return self._cache.put(asked_at_s, digest, verdict)
+        for _ in range(ASKED_TIMES_MAX):
+            asked_at_s = self._clock.monotonic_s()
+            verdict = await self._auth.verify_key(key)
+            if self._cache.put(asked_at_s, digest, verdict):
+                return verdict
+        raise Unavailable("this key is being changed; try again", retry_after_s=1)
 
 
 _REASONS = {

@@ -1,10 +1,10 @@
-"""Tells the gateways every few seconds that auth lives and which revocation is the newest."""
+"""Tells the gateways every few seconds that auth lives and which change is the newest."""
 
 import anyio
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
-from aibridge_auth.api_keys.store import newest_revocation
+from aibridge_auth.changes.store import newest_change
 from aibridge_common.bus.nats import Bus, BusUnavailable
 from aibridge_common.db.engine import Database, transaction
 from aibridge_common.events.keys import HEARTBEAT_EVERY_S, HEARTBEAT_SUBJECT, AuthHeartbeat
@@ -17,7 +17,7 @@ async def run_heartbeat(database: Database, bus: Bus) -> None:
     while True:
         try:
             async with transaction(database) as tx:
-                sequence = await newest_revocation(tx)
+                sequence = await newest_change(tx)
             await bus.publish(
                 HEARTBEAT_SUBJECT, msgspec.json.encode(AuthHeartbeat(sequence=sequence))
             )
