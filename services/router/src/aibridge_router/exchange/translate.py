@@ -42,8 +42,7 @@ from aibridge_router.exchange.refusals import refusal_to_pass_on
 _BYTES_PER_TOKEN = 4
 _NUMBER = re.compile(r"\d[\d,]{2,}")
 _ERRORS: dict[str, type[AIBridgeError]] = {
-    kind.code: kind
-    for kind in (ContextOverflow, ModelNotFound, NotFound, PayloadTooLarge)
+    kind.code: kind for kind in (ContextOverflow, ModelNotFound, NotFound, PayloadTooLarge)
 }
 
 
