@@ -192,7 +192,7 @@ class Walk:
             case Then.LARGER_CONTEXT if self._rules.larger_context or step.stand_in:
                 # A stand-in's limit is its own: the model that was asked for may have taken the prompt.
                 self._demand_context(step.target.model.context_tokens)
-            case Then.STOP | Then.LARGER_CONTEXT:
+            case _:  # STOP, or a larger context where the customer did not choose that
                 self.stopped = True
 
     def _first_well(self, now_s: float) -> Step | None:
