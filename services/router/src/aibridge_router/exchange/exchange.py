@@ -158,7 +158,14 @@ class Exchange:
                 break
             if await self._try(step, plan):
                 return
+            await self._look_for_client()
         await self._give_up()
+
+    async def _look_for_client(self) -> None:
+        """Nothing more is asked for a client that left; one that waits for a whole answer is watched only now."""
+        if not self._asked.head.stream and len(self._failed) == 1:
+            self.client.watch()
+            await asyncio.sleep(0)
 
     async def _planned(self, step: Step) -> Plan | None:
         """How the target is asked; None when it cannot carry the request and another is to be looked for.
