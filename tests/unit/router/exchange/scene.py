@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 from uuid import UUID
 
@@ -45,6 +46,7 @@ CARD = Multipliers(
     cache_write_1h=2_000_000,
     reasoning=5_000_000,
 )
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 PATHS = {
     "openai_chat": "/v1/chat/completions",
     "openai_responses": "/v1/responses",
@@ -69,6 +71,11 @@ class Asked(Struct, frozen=True):
     path: str
     headers: list[tuple[str, str]]
     body: bytes
+
+    @property
+    def provider(self) -> str:
+        """Whose path it came under."""
+        return self.path.split("/")[1]
 
 
 class Peer:
@@ -111,10 +118,11 @@ Script = Callable[[Peer], Awaitable[None]]
 
 
 class Vendor:
-    """Answers every request by its script."""
+    """Answers every request by its script, or by that of the provider under whose path it came."""
 
     def __init__(self) -> None:
         self.script: Script = answering(200, b"{}")
+        self.scripts: dict[str, Script] = {}
         self.asked: list[Asked] = []
         self.base_url = ""
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -129,8 +137,10 @@ class Vendor:
                 parts = [line.partition(": ") for line in head[1:] if line]
                 fields = [(name, value) for name, _, value in parts]
                 body = await reader.readexactly(int(dict(fields).get("content-length", "0")))
-                self.asked.append(Asked(head[0].split(" ")[1], fields, body))
-                await self.script(Peer(reader, writer))
+                asked = Asked(head[0].split(" ")[1], fields, body)
+                self.asked.append(asked)
+                script = self.scripts.get(asked.provider, self.script)
+                await script(Peer(reader, writer))
         except (asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
             pass
         finally:
@@ -204,10 +214,17 @@ class Billing:
 
     def __init__(self) -> None:
         self.empty = False
+        self.most_microtokens: int | None = None
+        """The balance; None for one without end."""
 
     async def acquire_lease(self, command: AcquireLease) -> Lease:
-        if self.empty:
+        most = self.most_microtokens
+        if self.empty or (most is not None and int(command.min_microtokens) > most):
             raise InsufficientBalance("no")
+        if most is not None:
+            granted = min(most, int(command.want_microtokens))
+            self.most_microtokens = most - granted
+            return Lease(lease_id=command.lease_id, granted_microtokens=str(granted), ttl_s=60)
         return Lease(
             lease_id=command.lease_id, granted_microtokens=command.want_microtokens, ttl_s=60
         )
@@ -239,6 +256,10 @@ class Scene:
         self.headers: list[tuple[bytes, bytes]] = []
         self.model_options: dict[str, Any] = {}
         self.chains: list[Chain] = []
+        self.elsewhere: dict[str, str] = {}
+        """Base URLs of providers that are not the vendor."""
+        self.cards: dict[str, Multipliers] = {}
+        """Prices that are not `CARD`, by model."""
         self.rules = Rules()
         self.left_s = 7.0
 
@@ -264,7 +285,13 @@ class Scene:
         return self.browser
 
     def registry(self) -> Registry:
-        return registry(self.vendor.base_url, chains=self.chains, **self.model_options)
+        return registry(
+            self.vendor.base_url,
+            chains=self.chains,
+            elsewhere=self.elsewhere,
+            multipliers=self.cards,
+            **self.model_options,
+        )
 
     @property
     def events(self) -> list[UsageRecorded]:
@@ -280,7 +307,17 @@ class Scene:
         return charges
 
 
-def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: Any) -> Registry:
+def registry(
+    base_url: str,
+    *,
+    chains: Sequence[Chain] = (),
+    elsewhere: Mapping[str, str] = NOTHING,
+    multipliers: Mapping[str, Multipliers] = NOTHING,
+    **model_options: Any,
+) -> Registry:
+    def base(provider: str) -> str:
+        return elsewhere.get(provider, f"{base_url}/{provider}")
+
     def model(name: str, provider: str, **more: Any) -> Model:
         return Model(
             id=name,
@@ -296,7 +333,7 @@ def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: An
         Provider(
             name="openai",
             title="OpenAI",
-            base_url=f"{base_url}/openai",
+            base_url=base("openai"),
             paths={
                 Dialect.OPENAI_CHAT: "/v1/chat/completions",
                 Dialect.OPENAI_RESPONSES: "/v1/responses",
@@ -305,7 +342,7 @@ def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: An
         Provider(
             name="anthropic",
             title="Anthropic",
-            base_url=f"{base_url}/anthropic",
+            base_url=base("anthropic"),
             auth="x-api-key",
             paths={
                 Dialect.ANTHROPIC_MESSAGES: "/v1/messages",
@@ -316,7 +353,7 @@ def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: An
         Provider(
             name="google",
             title="Google",
-            base_url=f"{base_url}/google",
+            base_url=base("google"),
             auth="x-goog-api-key",
             paths={
                 Dialect.GEMINI_GENERATE: "/v1beta/models/{model}:{verb}",
@@ -332,9 +369,18 @@ def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: An
     ]
     began = datetime(2026, 1, 1, tzinfo=UTC)
     cards = [
-        RateCard(model=one.id, version=3, valid_from=began, multipliers=CARD) for one in models
+        RateCard(
+            model=one.id,
+            version=3,
+            valid_from=began,
+            multipliers=multipliers.get(one.id, CARD),
+        )
+        for one in models
     ]
-    keys = {provider.name: [UpstreamKey(id=uuid7(), secret=Secret(KEY))] for provider in providers}
+    keys = {
+        provider.name: [UpstreamKey(id=UUID(int=number), secret=Secret(KEY))]
+        for number, provider in enumerate(providers)
+    }
     return Registry(models, providers, keys, cards, chains=list(chains))
 
 
