@@ -208,7 +208,7 @@ def text_of_first(scene: Scene, text: str) -> bytes:
         "delta": {"type": "text_delta", "text": text},
     }
     return b"".join(
-        b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event).encode())
+        b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), json.dumps(event).encode())
         for event in (begin, delta)
     )
 

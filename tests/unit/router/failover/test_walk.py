@@ -157,8 +157,9 @@ class Trip:
         return self.walk.passed_over(self.now_s)
 
 
-def place(step: Step | None) -> tuple[str, str] | None:
-    return None if step is None else (step.target.model.id, step.target.provider.name)
+def place(step: Step | None) -> tuple[str, str]:
+    """Model and provider; of no step, neither."""
+    return ("", "") if step is None else (step.target.model.id, step.target.provider.name)
 
 
 def open_breaker(health: Health, provider: str, model: str) -> None:
