@@ -265,6 +265,29 @@ class TestReplacement:
 
         assert server.accepted == 1
 
+    @pytest.mark.parametrize("end", ["fin", "reset"])
+    async def test_late_drop(
+        self, open_pool: OpenPool, end: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A kept-alive connection that ends long after the request was sent is not replaced: it was worked on."""
+
+        async def script(peer: Peer) -> None:
+            await peer.answer(reply(b"first"))
+            await peer.request()
+            await asyncio.sleep(0.15)
+            peer.close() if end == "fin" else peer.reset()
+
+        monkeypatch.setattr("aibridge_common.transport.pool.STALE_DROP_S", 0.05)
+        async with scripted(script, forever(reply(b"second"))) as server:
+            pool = open_pool(server.origin)
+            await fetch(pool)
+            with pytest.raises(ConnectionDropped) as caught:
+                await fetch(pool)
+
+        assert Sent.MAYBE is caught.value.sent
+        assert server.accepted == 1
+        assert pool.open_connections == 0
+
     async def test_replacement_fails(self, open_pool: OpenPool) -> None:
         """What the caller hears is what the second connection met."""
         async with scripted(self.drop_second("fin")) as server:

@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 from uuid import UUID
 
@@ -47,6 +48,7 @@ CARD = Multipliers(
     cache_write_1h=2_000_000,
     reasoning=5_000_000,
 )
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 PATHS = {
     "openai_chat": "/v1/chat/completions",
     "openai_responses": "/v1/responses",
@@ -71,6 +73,11 @@ class Asked(Struct, frozen=True):
     path: str
     headers: list[tuple[str, str]]
     body: bytes
+
+    @property
+    def provider(self) -> str:
+        """Whose path it came under."""
+        return self.path.split("/")[1]
 
 
 class Peer:
@@ -113,10 +120,11 @@ Script = Callable[[Peer], Awaitable[None]]
 
 
 class Vendor:
-    """Answers every request by its script."""
+    """Answers every request by its script, or by that of the provider under whose path it came."""
 
     def __init__(self) -> None:
         self.script: Script = answering(200, b"{}")
+        self.scripts: dict[str, Script] = {}
         self.asked: list[Asked] = []
         self.base_url = ""
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -131,8 +139,10 @@ class Vendor:
                 parts = [line.partition(": ") for line in head[1:] if line]
                 fields = [(name, value) for name, _, value in parts]
                 body = await reader.readexactly(int(dict(fields).get("content-length", "0")))
-                self.asked.append(Asked(head[0].split(" ")[1], fields, body))
-                await self.script(Peer(reader, writer))
+                asked = Asked(head[0].split(" ")[1], fields, body)
+                self.asked.append(asked)
+                script = self.scripts.get(asked.provider, self.script)
+                await script(Peer(reader, writer))
         except (asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
             pass
         finally:
@@ -206,10 +216,17 @@ class Billing:
 
     def __init__(self) -> None:
         self.empty = False
+        self.most_microtokens: int | None = None
+        """The balance; None for one without end."""
 
     async def acquire_lease(self, command: AcquireLease) -> Lease:
-        if self.empty:
+        most = self.most_microtokens
+        if self.empty or (most is not None and int(command.min_microtokens) > most):
             raise InsufficientBalance("no")
+        if most is not None:
+            granted = min(most, int(command.want_microtokens))
+            self.most_microtokens = most - granted
+            return Lease(lease_id=command.lease_id, granted_microtokens=str(granted), ttl_s=60)
         return Lease(
             lease_id=command.lease_id, granted_microtokens=command.want_microtokens, ttl_s=60
         )
@@ -244,6 +261,10 @@ class Scene:
         self.headers: list[tuple[bytes, bytes]] = []
         self.model_options: dict[str, Any] = {}
         self.chains: list[Chain] = []
+        self.elsewhere: dict[str, str] = {}
+        """Base URLs of providers that are not the vendor."""
+        self.cards: dict[str, Multipliers] = {}
+        """Prices that are not `CARD`, by model."""
         self.rules = Rules()
         self.left_s = 7.0
 
@@ -277,7 +298,13 @@ class Scene:
         return self.browser
 
     def registry(self) -> Registry:
-        return registry(self.vendor.base_url, chains=self.chains, **self.model_options)
+        return registry(
+            self.vendor.base_url,
+            chains=self.chains,
+            elsewhere=self.elsewhere,
+            multipliers=self.cards,
+            **self.model_options,
+        )
 
     @property
     def events(self) -> list[UsageRecorded]:
@@ -293,7 +320,17 @@ class Scene:
         return charges
 
 
-def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: Any) -> Registry:
+def registry(
+    base_url: str,
+    *,
+    chains: Sequence[Chain] = (),
+    elsewhere: Mapping[str, str] = NOTHING,
+    multipliers: Mapping[str, Multipliers] = NOTHING,
+    **model_options: Any,
+) -> Registry:
+    def base(provider: str) -> str:
+        return elsewhere.get(provider, f"{base_url}/{provider}")
+
     def model(name: str, provider: str, **more: Any) -> Model:
         return Model(
             id=name,
@@ -309,7 +346,7 @@ def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: An
         Provider(
             name="openai",
             title="OpenAI",
-            base_url=f"{base_url}/openai",
+            base_url=base("openai"),
             paths={
                 Dialect.OPENAI_CHAT: "/v1/chat/completions",
                 Dialect.OPENAI_RESPONSES: "/v1/responses",
@@ -318,7 +355,7 @@ def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: An
         Provider(
             name="anthropic",
             title="Anthropic",
-            base_url=f"{base_url}/anthropic",
+            base_url=base("anthropic"),
             auth="x-api-key",
             paths={
                 Dialect.ANTHROPIC_MESSAGES: "/v1/messages",
@@ -329,7 +366,7 @@ def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: An
         Provider(
             name="google",
             title="Google",
-            base_url=f"{base_url}/google",
+            base_url=base("google"),
             auth="x-goog-api-key",
             paths={
                 Dialect.GEMINI_GENERATE: "/v1beta/models/{model}:{verb}",
@@ -345,7 +382,13 @@ def registry(base_url: str, *, chains: Sequence[Chain] = (), **model_options: An
     ]
     began = datetime(2026, 1, 1, tzinfo=UTC)
     cards = [
-        RateCard(model=one.id, version=3, valid_from=began, multipliers=CARD) for one in models
+        RateCard(
+            model=one.id,
+            version=3,
+            valid_from=began,
+            multipliers=multipliers.get(one.id, CARD),
+        )
+        for one in models
     ]
     keys = {
         provider.name: [UpstreamKey(id=UUID(int=number), secret=Secret(KEY))]

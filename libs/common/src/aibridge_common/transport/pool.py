@@ -31,6 +31,10 @@ DEFAULT_TIMERS = Timers()
 IDLE_CONNECTION_S = 30.0
 """Shorter than the keep-alive of the servers we talk to, so that they rarely close under our hands."""
 
+STALE_DROP_S = 1.0
+"""A connection that had ended before we sent says so within a round trip. A later drop is of a request that was worked
+on: sending it again would have the peer do, and charge, it twice."""
+
 
 class Pool:
     """Connections to one origin, directly or through one proxy.
@@ -72,7 +76,7 @@ class Pool:
         """Send a request; the answer's status and headers are there when this returns.
 
         The caller reads the body to its end or calls `close()`; doing both is harmless. A kept-alive
-        connection that the peer closed before a byte of answer is replaced once: such a peer has not begun to answer.
+        connection that the peer closed at once and before a byte of answer is replaced once: it was closing already.
         Raises `TransportError`; its `sent` says whether the peer may have acted.
         """
         head = bytearray(method)
@@ -91,10 +95,11 @@ class Pool:
         reused = connection is not None
         if connection is None:
             connection = await self._connect(timers.connect_s)
+        stale_until_s = self.loop.time() + STALE_DROP_S
         try:
             await connection.exchange(bytes(head), body, timers.headers_s)
         except ConnectionDropped:
-            if not reused or self._closed:
+            if not reused or self._closed or self.loop.time() > stale_until_s:
                 raise
             connection = await self._connect(timers.connect_s)
             await self._exchange(connection, bytes(head), body, timers.headers_s)

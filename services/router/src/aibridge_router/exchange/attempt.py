@@ -3,6 +3,7 @@
 Until then nothing has reached the client, so whatever goes wrong may be mended by another target.
 """
 
+import asyncio
 import math
 
 import msgspec
@@ -112,6 +113,7 @@ class Attempt:
         self._streams = streams
         self._probe = probe
         self._left_s = left_s
+        self._began_s = clock.monotonic_s()
         self.step = step
         self.plan = plan
         self.context = context
@@ -156,7 +158,6 @@ class Attempt:
         plan, target = self.plan, self.step.target
         model = target.model
         pool, prefix = self._pools.at(target.provider.base_url, self.way_out)
-        begins_s = self._first_content_s if self._streams else model.headers_timeout_s
         response = self.response = await pool.request(
             b"POST",
             (prefix + plan.path).encode(),
@@ -170,20 +171,36 @@ class Attempt:
             plan.body,
             Timers(
                 connect_s=min(model.connect_timeout_s, self._left_s),
-                headers_s=min(begins_s, self._left_s),
+                headers_s=self._begins_s,
                 idle_s=model.idle_timeout_s,
             ),
         )
         return response
 
     @property
+    def _begins_s(self) -> float:
+        """How long the answer may take to begin; one that is not streamed begins when it is finished."""
+        model = self.step.target.model
+        wait_s = self._first_content_s if self._streams else model.headers_timeout_s
+        return min(wait_s, self._left_s)
+
+    @property
     def _first_content_s(self) -> float:
         wait_s = self.step.target.model.first_content_s
         return wait_s / PROBE_SHARE if self._probe else wait_s
 
+    async def _read(self, response: Response, bytes_max: int) -> bytes:
+        """The whole body. A vendor that drips it is silent, though its connection is not."""
+        left_s = self._began_s + self._begins_s - self._clock.monotonic_s()
+        try:
+            async with asyncio.timeout(max(0.0, left_s)):
+                return await response.read(bytes_max, self.step.target.model.idle_timeout_s)
+        except TimeoutError as error:
+            silent = Failure.SILENT
+            raise AttemptFailed(silent, words_for(silent, self.provider)) from error
+
     async def _read_whole(self, response: Response) -> WholeReply:
-        model = self.step.target.model
-        body = await response.read(ANSWER_BYTES_MAX, model.idle_timeout_s)
+        body = await self._read(response, ANSWER_BYTES_MAX)
         try:
             answer, usage = self.plan.carriage.answer(body, self.context)
         except UnfinishedAnswer as error:
@@ -217,7 +234,7 @@ class Attempt:
         return AttemptFailed(failure, words_for(failure, self.provider))
 
     async def _refused(self, response: Response) -> None:
-        body = await response.read(REFUSAL_BYTES_MAX, self.step.target.model.idle_timeout_s)
+        body = await self._read(response, REFUSAL_BYTES_MAX)
         status = response.status
         failure = classify(status, body)
         wait_s = retry_after_s(response.headers, self._clock.now())

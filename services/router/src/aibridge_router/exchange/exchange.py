@@ -127,6 +127,8 @@ class Exchange:
         self._asked = asked
         self.client = client
         self.stop: Stop | None = None
+        self.streams = asked.head.stream
+        """Whether a client that leaves ends it; a whole answer is waited for and charged."""
         self.answer: Answer | None = None
         """A whole answer, once it was given."""
         self.on_end: Callable[[], object] | None = None
@@ -175,7 +177,7 @@ class Exchange:
     async def _serve(self) -> None:
         services, walk = self._services, self._walk
         services.outbox.check_room()
-        if self._asked.head.stream:
+        if self.streams:
             self.client.watch()
         while (step := walk.next(services.clock.monotonic_s())) is not None:
             plan = await self._planned(step)
@@ -187,7 +189,14 @@ class Exchange:
                 break
             if await self._try(step, plan):
                 return
+            await self._look_for_client()
         await self._give_up()
+
+    async def _look_for_client(self) -> None:
+        """Nothing more is asked for a client that left; one that waits for a whole answer is watched only now."""
+        if not self.streams and len(self._failed) == 1:
+            self.client.watch()
+            await asyncio.sleep(0)
 
     async def _planned(self, step: Step, delivered: str = "") -> Plan | None:
         """How the target is asked; None when it cannot carry the request and another is to be looked for.
@@ -256,7 +265,7 @@ class Exchange:
             plan,
             self._context_of(step),
             probe=probe,
-            streams=self._asked.head.stream,
+            streams=self.streams,
             left_s=left_s,
         )
         try:

@@ -75,7 +75,8 @@ def _reason_to_stop(exchange: Exchange, now_s: float) -> Stop | None:
     client = exchange.client
     if now_s > exchange.deadline_s:
         return Stop.DEADLINE
-    if client.gone_at_s is not None and now_s > client.gone_at_s + DRAIN_AFTER_CLIENT_S:
+    gone_at_s = client.gone_at_s if exchange.streams else None
+    if gone_at_s is not None and now_s > gone_at_s + DRAIN_AFTER_CLIENT_S:
         return Stop.CLIENT_GONE
     if client.sending_since_s is not None and now_s > client.sending_since_s + STALL_S:
         return Stop.CLIENT_STALLED

@@ -39,10 +39,10 @@ class Breaker:
         "_asked_since_open",
         "_buckets",
         "_in_a_row",
-        "_openings",
         "_probing",
         "_rng",
         "_successes",
+        "_wait_s",
         "opened_at_s",
         "retry_at_s",
         "state",
@@ -55,7 +55,7 @@ class Breaker:
         self.retry_at_s = 0.0
         self._buckets: list[list[int]] = []  # number, good, failed; newest last
         self._in_a_row = 0
-        self._openings = 0
+        self._wait_s = OPEN_S
         self._successes = 0
         self._probing = False
         self._asked_since_open = 0
@@ -122,10 +122,10 @@ class Breaker:
     def open(self, now_s: float) -> float:
         """Let nothing pass for a while; returns for how long."""
         if now_s - self.opened_at_s > CALM_S:
-            self._openings = 0
+            self._wait_s = OPEN_S
         # Less than the whole, at random, so that the routers of an installation do not probe together.
-        wait_s = min(OPEN_S * 2**self._openings, OPEN_S_MAX) * self._rng.uniform(0.8, 1.0)
-        self._openings += 1
+        wait_s = self._wait_s * self._rng.uniform(0.8, 1.0)
+        self._wait_s = min(2 * self._wait_s, OPEN_S_MAX)
         self.state = State.OPEN
         self.opened_at_s = now_s
         self.retry_at_s = now_s + wait_s

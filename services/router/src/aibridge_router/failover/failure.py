@@ -80,6 +80,7 @@ _CODES: dict[str, Failure] = {
     "context_length_exceeded": Failure.OVERFLOW,
     "model_not_found": Failure.MODEL_GONE,
     "deployment_not_found": Failure.MODEL_GONE,
+    "DeploymentNotFound": Failure.MODEL_GONE,
     "rate_limit_exceeded": Failure.RATE_LIMIT,
     "rate_limit_error": Failure.RATE_LIMIT,
     "slow_down": Failure.RATE_LIMIT,
@@ -89,27 +90,37 @@ _CODES: dict[str, Failure] = {
     "invalid_prompt": Failure.REFUSED,
     "request_too_large": Failure.CALLER,
 }
-"""The vendor's own `code`, `type` or `status`; the first that is here counts, whatever the HTTP status was."""
+"""The vendor's own words; the most particular that is here counts, whatever the HTTP status was."""
 
-_TEXTS: tuple[tuple[str, Failure], ...] = (
-    ("credit balance is too low", Failure.MONEY),
-    ("specified api usage limits", Failure.MONEY),
-    ("spend limit", Failure.MONEY),
+_OPENINGS: tuple[tuple[str, Failure], ...] = (
+    ("your credit balance is too low", Failure.MONEY),
+    ("you have reached your ", Failure.MONEY),
     ("api key not valid", Failure.CREDENTIAL),
     ("api key expired", Failure.CREDENTIAL),
     ("user location is not supported", Failure.REGION),
     ("country, region, or territory not supported", Failure.REGION),
-    ("prompt is too long", Failure.OVERFLOW),
-    ("maximum context length", Failure.OVERFLOW),
-    ("exceeds the context window", Failure.OVERFLOW),
-    ("context window of this model", Failure.OVERFLOW),
-    ("input tokens exceed", Failure.OVERFLOW),
-    ("exceeds the maximum number of tokens", Failure.OVERFLOW),
-    ("input context is too long", Failure.OVERFLOW),
 )
-"""What some vendors say in words only, in lower case; looked for under 4xx and in error events."""
+"""What some vendors say about us in words only, in lower case; looked for under 4xx and in error events.
 
-_MODEL_WORDS = ("model:", "models/", "model `", "the model ", "model not found")
+Only where a message begins with it: vendors quote what a customer wrote, and that must not eject our key.
+"""
+
+_UNKNOWN_FIELD = "extra inputs are not permitted"
+"""How Anthropic ends a message that begins with a field's name, which is the customer's own."""
+
+_OVERFLOWS = (
+    "prompt is too long",
+    "maximum context length",
+    "exceeds the context window",
+    "context window of this model",
+    "exceed context limit",
+    "input tokens exceed",
+    "exceeds the maximum number of tokens",
+    "input context is too long",
+)
+"""The same about a prompt's length, anywhere: it counts against nobody."""
+
+_MODEL_OPENINGS = ("model:", "models/", "model `", "the model ", "model not found")
 _NOT_FOUND = frozenset({"not_found_error", "NOT_FOUND"})
 _EVENT_CALLERS = frozenset({"invalid_request_error", "INVALID_ARGUMENT"})
 _READ_BYTES_MAX = 64 * 1024
@@ -134,11 +145,12 @@ def classify_event(payload: bytes) -> Failure:
     known = _by_words(said)
     if known is not None:
         return known
-    return Failure.CALLER if said.words & _EVENT_CALLERS else Failure.TRANSIENT
+    return Failure.TRANSIENT if _EVENT_CALLERS.isdisjoint(said.words) else Failure.CALLER
 
 
 class _Said(msgspec.Struct, frozen=True):
-    words: frozenset[str]
+    words: list[str]
+    """The most particular first."""
     message: str
 
 
@@ -146,10 +158,13 @@ def _by_words(said: _Said) -> Failure | None:
     for word in said.words:
         if word in _CODES:
             return _CODES[word]
-    for text, failure in _TEXTS:
-        if text in said.message:
+    message = said.message
+    for opening, failure in _OPENINGS:
+        if message.startswith(opening) and not message.endswith(_UNKNOWN_FIELD):
             return failure
-    if said.words & _NOT_FOUND and any(word in said.message for word in _MODEL_WORDS):
+    if any(text in message for text in _OVERFLOWS):
+        return Failure.OVERFLOW
+    if message.startswith(_MODEL_OPENINGS) and not _NOT_FOUND.isdisjoint(said.words):
         return Failure.MODEL_GONE
     return None
 
@@ -175,19 +190,20 @@ def _said(document: bytes) -> _Said | None:
     holder = response if isinstance(response, dict) else whole
     error = holder.get("error", whole)
     if isinstance(error, str):
-        return _Said(words=frozenset(), message=error.lower())
+        return _Said(words=[], message=error.lower())
     if not isinstance(error, dict):
         return None
     message = error.get("message")
     return _Said(
-        words=frozenset(_words_of(error)),
+        words=_words_of(error),
         message=message.lower() if isinstance(message, str) else "",
     )
 
 
 def _words_of(error: dict[str, Any]) -> list[str]:
-    words = [error.get(name) for name in ("code", "type", "status")]
+    words: list[Any] = []
     details = error.get("details")
     if isinstance(details, list):
         words += [detail.get("reason") for detail in details if isinstance(detail, dict)]
+    words += [error.get(name) for name in ("code", "type", "status")]
     return [word for word in words if isinstance(word, str)]

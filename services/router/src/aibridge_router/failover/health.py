@@ -101,8 +101,7 @@ class Health:
     def begin(self, now_s: float, way: Way) -> bool:
         """A request goes this way; whether it is a probe. One of the three below must follow."""
         self._budget(way[0]).request()
-        breaker = self._breakers.get(way)
-        return breaker is not None and breaker.begin(now_s)
+        return self._breaker(way).begin(now_s)
 
     def cools_for_s(self, now_s: float, way: Way) -> float:
         """How long the vendor asked us to leave the key alone."""
@@ -170,7 +169,7 @@ class Health:
         self.abandoned(way, probe=probe)
         if blame is Blame.KEY_COOLS:
             wait_s = min(COOL_S if retry_after_s is None else retry_after_s, COOL_S_MAX)
-            self._cool(now_s, key, wait_s, failure)
+            self._cooling[key] = _Rest(now_s + wait_s, failure)
             self._tell(Change.COOLS, way, wait_s, failure)
         elif blame in _EJECTS:
             of_key, of_model = _EJECTS[blame]
@@ -205,21 +204,25 @@ class Health:
         place = (notice.provider, notice.key, notice.model)
         for_s = min(max(notice.for_s, 0.0), EJECT_S)
         if notice.change is Change.EJECTED:
-            self._ejected[place] = _Rest(now_s + for_s, notice.failure)
+            heard = _Rest(now_s + for_s, notice.failure)
+            self._ejected[place] = _longer(self._ejected.get(place), heard)
         elif notice.key is None:
             return
         elif notice.change is Change.COOLS:
-            self._cool(now_s, notice.key, min(for_s, COOL_S_MAX), notice.failure)
+            heard = _Rest(now_s + min(for_s, COOL_S_MAX), notice.failure)
+            self._cooling[notice.key] = _longer(self._cooling.get(notice.key), heard)
         elif notice.model is not None:
-            breaker = self._breaker((notice.provider, notice.key, notice.model))
+            way = (notice.provider, notice.key, notice.model)
+            breaker = self._breaker(way)
             if notice.change is Change.CLOSED:
                 breaker.probe_soon(now_s)
-                self._ejected.pop(place, None)
+                for ejected in _places_of(way):  # what was served proves the key and the model
+                    self._ejected.pop(ejected, None)
             elif breaker.state is State.CLOSED:
                 breaker.open(now_s)
 
     def status(self, now_s: float) -> list[WayStatus]:
-        """Every way that was ever used, and what is ejected."""
+        """Every way that was ever used or heard of."""
         found = [
             WayStatus(
                 provider=way[0],
@@ -227,9 +230,7 @@ class Health:
                 model=way[2],
                 state=breaker.state.value,
                 reason=self.why_not(now_s, way) or "",
-                retry_in_s=max(0.0, breaker.retry_at_s - now_s)
-                if breaker.state is State.OPEN
-                else 0.0,
+                retry_in_s=self.rests_for_s(now_s, way),
             )
             for way, breaker in self._breakers.items()
         ]
@@ -266,9 +267,6 @@ class Health:
         self._tried_at_s.pop(way, None)
         self._ejected = {p: rest for p, rest in self._ejected.items() if rest.until_s > now_s}
 
-    def _cool(self, now_s: float, key: UUID, wait_s: float, failure: str) -> None:
-        self._cooling[key] = _Rest(now_s + wait_s, failure)
-
     def _tell(self, change: Change, way: Way, for_s: float = 0.0, failure: str = "") -> None:
         self._notices.append(
             Notice(
@@ -288,6 +286,10 @@ _EJECTS: dict[Blame, tuple[bool, bool]] = {
     Blame.MODEL: (False, True),
 }
 """Whether an ejection is of one key, and of one model."""
+
+
+def _longer(known: _Rest | None, heard: _Rest) -> _Rest:
+    return heard if known is None or heard.until_s > known.until_s else known
 
 
 def _places_of(way: Way) -> Iterator[tuple[str, UUID | None, str | None]]:

@@ -35,8 +35,8 @@ def _number(value: bytes) -> float | None:
 def _until(value: bytes, now: datetime) -> float | None:
     try:
         at = parsedate_to_datetime(value.decode("latin-1"))
-    except ValueError:
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=UTC)
+        return max(0.0, (at - now).total_seconds())
+    except (ValueError, OverflowError):  # numbers of any length are taken for a date
         return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - now).total_seconds())

@@ -6,6 +6,7 @@ backup. `next` says where to go; `failed`, `skip` or `succeeded` says how it wen
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct, structs
@@ -23,7 +24,7 @@ PATIENCE_S = 2.0
 """A vendor that asks for no more than this is waited for when no other key is there."""
 
 EGRESSES_MAX = 3
-"""Ways out that one target is tried through."""
+"""Ways out that one provider is tried through."""
 
 FURTHER_SHARE, FURTHER_PER_S, FURTHER_MOST = 0.2, 5.0, 50.0
 """Attempts beyond the second of a request, over all: one dead provider must not triple the load on the next."""
@@ -91,7 +92,7 @@ class Walk:
         ]
         self._again: Step | None = None
         self._retried: set[str] = set()
-        self._egresses = 0
+        self._egresses = Counter[str]()
         self._last_way_taken = False
         self._crashed: set[str] = set()
         self.stopped = False
@@ -197,14 +198,15 @@ class Walk:
                 self._rule_out(why, lambda other: other.target is step.target)
             case Then.NEXT_KEY:
                 self._next_key(step, why, failure, retry_after_s)
-            case Then.NEXT_EGRESS if self._egresses < EGRESSES_MAX - 1:
-                self._egresses += 1
+            case Then.NEXT_EGRESS if self._egresses[step.way[0]] < EGRESSES_MAX - 1:
+                self._egresses[step.way[0]] += 1
                 self._again = _waiting(step, 0.0)
             case Then.NEXT_EGRESS | Then.NEXT_PROVIDER:
                 self._rule_out(why, lambda other: other.way[0] == step.way[0])
-            case Then.LARGER_CONTEXT if self._rules.larger_context:
+            case Then.LARGER_CONTEXT if self._rules.larger_context or step.stand_in:
+                # A stand-in's limit is its own: the model that was asked for may have taken the prompt.
                 self._demand_context(step.target.model.context_tokens)
-            case Then.STOP | Then.LARGER_CONTEXT:
+            case _:  # STOP, or a larger context where the customer did not choose that
                 self.stopped = True
 
     def _first_well(self, now_s: float) -> Step | None:
