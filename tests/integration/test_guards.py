@@ -12,6 +12,7 @@ from litestar.routes import HTTPRoute
 from aibridge_auth.app import create_app as create_auth
 from aibridge_billing.app import create_app as create_billing
 from aibridge_common.ids import uuid7
+from aibridge_common.web.drain import Drain
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_router.app import create_app as create_router
 from tests.fixtures.services import (
@@ -31,7 +32,7 @@ OPEN = {"/livez", "/readyz"}
 APPS = {
     "auth": lambda: create_auth(auth_settings(*NOWHERE)),
     "billing": lambda: create_billing(billing_settings(*NOWHERE)),
-    "router": lambda: create_router(router_settings(*NOWHERE)),
+    "router": lambda: create_router(router_settings(*NOWHERE), Drain(1)),
 }
 ROUTES = {
     "auth": {
@@ -62,6 +63,8 @@ ROUTES = {
         ("GET", "/v1/admin/timeouts"),
         ("PUT", "/v1/admin/timeouts/{model:path}"),
         ("GET", "/v1/admin/audit"),
+        ("GET", "/v1/admin/ways"),
+        ("DELETE", "/v1/admin/ways/{provider:path}"),
     },
 }
 """The router's public paths are not among them: the relay looks at the token itself, and tests of its own say so."""
@@ -161,7 +164,9 @@ async def test_every_known_caller_is_let_in(service: tuple[str, str]) -> None:
 
 async def test_health_is_open(service: tuple[str, str]) -> None:
     name, address = service
-    checks = {"database": True, "bus": True} | ({"catalog": True} if name == "router" else {})
+    checks = {"database": True, "bus": True} | (
+        {"accepting": True, "catalog": True} if name == "router" else {}
+    )
     async with http_to(address, token=None) as http:
         assert (await http.get("/livez")).json() == {"status": "ok"}
 

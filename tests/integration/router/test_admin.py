@@ -275,7 +275,7 @@ class TestTimeouts:
         assert await put(http, "timeouts/m2", body) == {
             "model": "m2",
             "connect_timeout_s": 1.5,
-            "headers_timeout_s": 120.0,
+            "headers_timeout_s": 300.0,
             "first_content_timeout_s": 9.0,
             "idle_timeout_s": 60.0,
             "total_timeout_s": 600.0,
@@ -492,11 +492,13 @@ class TestWhere:
         assert sorted(one["operationId"] for one in operations) == [
             "DeleteChain",
             "DeleteEgress",
+            "ForgetWays",
             "GetRouting",
             "ListAudit",
             "ListChains",
             "ListEgresses",
             "ListTimeouts",
+            "ListWays",
             "PutChain",
             "PutEgress",
             "PutRouting",

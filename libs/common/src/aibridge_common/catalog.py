@@ -134,7 +134,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     capabilities: Capabilities = Capabilities()
     siblings: list[Sibling] = []
     connect_timeout_s: Timeout = 3.0
-    headers_timeout_s: Timeout = 120.0
+    headers_timeout_s: Timeout = 300.0
     first_content_timeout_s: Timeout | None = None
     idle_timeout_s: Timeout = 60.0
     total_timeout_s: Timeout = 600.0

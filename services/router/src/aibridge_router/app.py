@@ -1,8 +1,9 @@
 """The composition root of the router."""
 
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from litestar import Litestar, asgi
@@ -15,9 +16,12 @@ from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import answers, open_database
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX
 from aibridge_common.settings import parse_tokens
+from aibridge_common.web.drain import Drain
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
+from aibridge_common.web.overload import Limiter, watch_lag
 from aibridge_common.web.problems import problem_details
+from aibridge_common.web.tasks import supervised
 from aibridge_router.api.admin.administration import Administration
 from aibridge_router.api.admin.controllers import admin_api
 from aibridge_router.api.relay import Relay
@@ -53,7 +57,7 @@ class Running:
         self.admin: Administration | None = None
 
 
-def create_app(settings: Settings) -> Litestar:
+def create_app(settings: Settings, drain: Drain) -> Litestar:
     """The relay, the admin API and the health routes."""
     guard = ServiceGuard(parse_tokens(settings.service_tokens))
     sealer = Sealer(settings.secrets_key)
@@ -81,7 +85,6 @@ def create_app(settings: Settings) -> Litestar:
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncGenerator[None]:
         bus = state.bus = await Bus.connect(settings.nats_url.reveal(), settings.name)
-        state.admin = Administration(database, sealer, bus, state.egress, clock, settings.name)
         billing = BillingClient(settings.billing_url, settings.service_token)
         outbox, pools, pumps = Outbox(settings.name), Pools(), Pumps()
         egress = state.egress
@@ -95,6 +98,7 @@ def create_app(settings: Settings) -> Litestar:
         wallets = Wallets(billing, clock, settings.name)
         rng = random.Random()  # noqa: S311 - spreads load, guards nothing
         health = Health(rng)
+        state.admin = Administration(database, sealer, bus, egress, health, clock, settings.name)
         services = Services(
             pools=pools,
             egress=egress,
@@ -107,17 +111,25 @@ def create_app(settings: Settings) -> Litestar:
             rng=rng,
             repeats=Repeats(),
         )
-        state.relay = Relay(guard, catalog, services, pumps)
+        limiter = Limiter(settings.concurrency_max, settings.lag_max_ms / 1000)
+        state.relay = Relay(guard, catalog, services, pumps, limiter, drain)
+        drain.on_last_call(pumps.cut)
+        gossip = Gossip(health, clock, settings.name)
+        background: dict[str, Callable[[], Awaitable[None]]] = {
+            "catalog": partial(catalog.run, bus),
+            "outbox": partial(outbox.run, bus),
+            "wallets": wallets.run,
+            "egress": prober.run,
+            "pumps": pumps.watch,
+            "gossip": partial(gossip.run, bus),
+            "overload": partial(watch_lag, limiter),
+        }
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(catalog.run, bus)
-                tasks.start_soon(outbox.run, bus)
-                tasks.start_soon(wallets.run)
-                tasks.start_soon(prober.run)
-                tasks.start_soon(pumps.watch)
-                tasks.start_soon(Gossip(health, clock, settings.name).run, bus)
+                for name, work in background.items():
+                    tasks.start_soon(supervised, name, work)
                 yield
-                await pumps.drain(settings.drain_s)
+                await pumps.drain(drain.remaining_s)
                 await outbox.drain(SETTLE_TIMEOUT_S)
                 await wallets.give_all_back()
                 tasks.cancel_scope.cancel()
@@ -137,7 +149,12 @@ def create_app(settings: Settings) -> Litestar:
                 for prefix in (NATIVE_PREFIX, "/v1/models", "/v1beta/models")
             ),
             *health_routes(
-                {"database": database_ready, "bus": bus_ready, "catalog": catalog_ready}
+                {
+                    "accepting": drain.accepting,
+                    "database": database_ready,
+                    "bus": bus_ready,
+                    "catalog": catalog_ready,
+                }
             ),
         ],
         plugins=[problem_details()],

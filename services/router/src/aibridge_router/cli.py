@@ -14,6 +14,7 @@ from aibridge_common.errors import AIBridgeError
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT
 from aibridge_common.settings import load
 from aibridge_common.telemetry.log import configure
+from aibridge_common.web.drain import Drain
 from aibridge_common.web.serve import Listen, serve, tune_garbage_collection
 from aibridge_router.app import SCHEMA, create_app
 from aibridge_router.dialects.page import conversion_page
@@ -54,9 +55,10 @@ def main() -> None:
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> None:
     if arguments.command == "serve":
-        app = create_app(settings)
+        drain = Drain(settings.drain_s)
+        app = create_app(settings, drain)
         tune_garbage_collection()
-        serve(app, Listen.parse(settings.listen), drain_s=settings.drain_s)
+        serve(app, Listen.parse(settings.listen), drain=drain)
     elif arguments.command == "migrate":
         print(migrate(settings.database_url.reveal(), SCHEMA, MIGRATIONS))
     else:

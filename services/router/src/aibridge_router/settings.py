@@ -25,4 +25,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     name: str = "router-0"
     fetch_urls: bool = True
     drain_s: int = 600
+    concurrency_max: int = 2000
+    lag_max_ms: int = 50
     log_level: str = "info"

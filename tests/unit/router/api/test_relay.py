@@ -19,7 +19,9 @@ from aibridge_common.clock import FrozenClock
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX, Dialect
 from aibridge_common.errors import InsufficientBalance
 from aibridge_common.internal import ACCOUNT, REQUEST_ID
+from aibridge_common.web.drain import Drain
 from aibridge_common.web.guard import ServiceGuard
+from aibridge_common.web.overload import Limiter
 from aibridge_router.api.relay import Relay
 from aibridge_router.catalog.refresh import CatalogRefresh
 from aibridge_router.catalog.registry import Registry
@@ -96,7 +98,7 @@ async def client(catalog: SimpleNamespace) -> AsyncIterator[httpx.AsyncClient]:
     )
     guard = ServiceGuard({"token-of-the-gateway": "gateway"})
     catalogue = cast("CatalogRefresh", catalog)
-    relay = Relay(guard, catalogue, services, Pumps())
+    relay = Relay(guard, catalogue, services, Pumps(), Limiter(100), Drain(1))
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         await relay(scope, receive, send)

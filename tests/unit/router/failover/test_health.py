@@ -445,3 +445,29 @@ class TestStatus:
         waits = {way.key_id: way.retry_in_s for way in one.status(NOW_S)}
 
         assert waits == {KEY: EJECT_S, OTHER_KEY: 7}
+
+
+class TestForgetting:
+    def test_a_provider_is_tried_anew_here_and_elsewhere(self) -> None:
+        one, other = health(), health()
+        way = WAYS[0]
+        for failure in (Failure.CREDENTIAL, Failure.RATE_LIMIT, Failure.SILENT):
+            one.failed(NOW_S, way, failure, probe=False)
+        exchange_notices(one, other, NOW_S)
+
+        assert one.why_not(NOW_S, way) is not None
+        assert other.why_not(NOW_S, way) is not None
+
+        one.forget(way[0])
+        exchange_notices(one, other, NOW_S)
+
+        assert one.why_not(NOW_S, way) is None
+        assert other.why_not(NOW_S, way) is None
+
+    def test_other_providers_stay_as_they_are(self) -> None:
+        one = health()
+        way = WAYS[0]
+        one.failed(NOW_S, way, Failure.SILENT, probe=False)
+        one.forget("another")
+
+        assert one.why_not(NOW_S, way) is not None

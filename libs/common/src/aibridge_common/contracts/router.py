@@ -99,6 +99,26 @@ class EgressReport(Reply, frozen=True, kw_only=True, omit_defaults=True):
     egresses: list[EgressStatus]
 
 
+class WayStatus(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """A key at a provider for a model, as one router sees it."""
+
+    provider: Annotated[str, Meta(examples=["anthropic"])]
+    key_id: UUID
+    model: Annotated[str, Meta(examples=["claude-3-5-sonnet-20241022"])]
+    state: Annotated[str, Meta(examples=["open"])]
+    """Its circuit: closed, open or half-open."""
+    reason: Annotated[str, Meta(examples=["circuit open"])] = ""
+    """Why it is not taken now; empty when it is."""
+    retry_in_s: Annotated[float, Meta(examples=[1.8])] = 0.0
+
+
+class WayReport(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """The ways that the answering router has used or heard of; each router has its own view."""
+
+    router: Annotated[str, Meta(examples=["router-0"])]
+    ways: list[WayStatus]
+
+
 class PutTimeouts(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is left out stays as it is; `first_content_timeout_s` null means the usual one."""
 

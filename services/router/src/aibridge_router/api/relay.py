@@ -15,7 +15,9 @@ from aibridge_common.errors import (
 from aibridge_common.structs import Command
 from aibridge_common.telemetry.log import get_logger
 from aibridge_common.web.client import Client
+from aibridge_common.web.drain import Drain
 from aibridge_common.web.guard import ServiceGuard
+from aibridge_common.web.overload import Limiter
 from aibridge_router.api.counting import CountTokens, VendorRefused
 from aibridge_router.api.models import list_models, one_model
 from aibridge_router.catalog.refresh import CatalogRefresh
@@ -30,7 +32,8 @@ from aibridge_router.exchange.repeats import Answer, fingerprint
 from aibridge_router.exchange.session import session_of
 from aibridge_router.failover.walk import Rules
 
-_EXPLAINED = frozenset({Operation.GENERATE, Operation.PASSTHROUGH})
+_PAID = frozenset({Operation.GENERATE, Operation.PASSTHROUGH})
+"""What is served longest when too much is asked; anything else costs its caller nothing."""
 
 
 class ExplainRoute(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,11 +56,15 @@ class Relay:
         catalog: CatalogRefresh,
         services: Services,
         pumps: Pumps,
+        limiter: Limiter,
+        drain: Drain,
     ) -> None:
         self._guard = guard
         self._catalog = catalog
         self._services = services
         self._pumps = pumps
+        self._limiter = limiter
+        self._drain = drain
         self._count_tokens = CountTokens(services.pools)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,14 +75,31 @@ class Relay:
         inbound: Inbound | None = None
         try:
             inbound = read_inbound(scope, self._guard)
-            await self._serve(scope, endpoint, inbound, receive, client)
+            await self._admit(scope, endpoint, inbound, receive, client)
         except VendorRefused as refusal:
             await _send_json(client, refusal.body, inbound, refusal.upstream_status)
         except AIBridgeError as error:
-            await _render(client, surface, error, inbound)
+            await _render(client, surface, error, inbound, leaving=self._drain.started)
         except Exception:  # noqa: BLE001 - the rim: whatever happens becomes an answer
             get_logger().exception("relay.failed")
             await _render(client, surface, AIBridgeError("something went wrong here"), inbound)
+
+    async def _admit(
+        self,
+        scope: Scope,
+        endpoint: Endpoint | None,
+        inbound: Inbound,
+        receive: Receive,
+        client: Client,
+    ) -> None:
+        if self._drain.started:
+            await read_body(receive)
+            raise Unavailable("the service is restarting; try again", retry_after_s=1)
+        self._limiter.enter(shed_first=endpoint is None or endpoint.operation not in _PAID)
+        try:
+            await self._serve(scope, endpoint, inbound, receive, client)
+        finally:
+            self._limiter.leave()
 
     async def _serve(
         self,
@@ -102,14 +126,16 @@ class Relay:
             answer = await self._count_tokens.answer(endpoint, registry, inbound, body)
             return await _send_json(client, answer, inbound)
         rules = Rules(
-            failover=registry.routing.failover and inbound.failover,
-            larger_context=inbound.larger_context,
+            failover=registry.routing.failover and inbound.options.failover,
+            larger_context=inbound.options.larger_context,
             attempts_max=registry.routing.attempts_max,
         )
         if endpoint.operation is Operation.EXPLAIN:
             return await _send_json(client, self._explain(registry, inbound, rules, body), inbound)
         asked = read_asked(endpoint, registry, body, inbound.query)
-        asked.continuable = rules.failover and inbound.continuation and asked.may_be_continued
+        asked.continuable = (
+            rules.failover and inbound.options.continuation and asked.may_be_continued
+        )
         exchange = Exchange(self._services, inbound, asked, rules, client)
         now_s = self._services.clock.monotonic_s()
         repeats = self._services.repeats
@@ -134,7 +160,7 @@ class Relay:
             raise invalid_body(error) from None
         path, _, query = question.path.partition("?")
         endpoint = find_endpoint(path)
-        if endpoint is None or endpoint.operation not in _EXPLAINED:
+        if endpoint is None or endpoint.operation not in _PAID:
             raise InvalidRequest(f"path: {path[:200]} sends no prompt to a model", param="path")
         asked = read_asked(endpoint, registry, bytes(question.body), query.encode())
         walk = self._services.walk(session_of(inbound, asked), asked, rules)
@@ -168,10 +194,16 @@ async def _send_json(
 
 
 async def _render(
-    client: Client, surface: Surface, error: AIBridgeError, inbound: Inbound | None
+    client: Client,
+    surface: Surface,
+    error: AIBridgeError,
+    inbound: Inbound | None,
+    *,
+    leaving: bool = False,
 ) -> None:
     if client.started:
         return
     rendering = envelopes.render(surface, error, inbound.public_id if inbound is not None else None)
-    await client.start(rendering.status, rendering.headers)
+    closing = [(b"connection", b"close")] if leaving else []
+    await client.start(rendering.status, rendering.headers + closing)
     await client.finish(rendering.body)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import anyio
+from msgspec import structs
 from sqlalchemy.exc import DBAPIError
 
 from aibridge_common.bus.nats import Bus
@@ -94,9 +95,15 @@ class CatalogRefresh:
             keys,
             self._in_force(cards),
             chains=catalog.chains,
-            egresses=[self._way_out(row) for row in rows.egresses if row.state != "off"],
+            egresses=self._ways_out(rows.egresses),
             routing=catalog.routing,
         )
+
+    def _ways_out(self, rows: list[SealedEgress]) -> list[WayOut]:
+        """Those that are on. Where all are off none takes a request: that must not mean to leave directly."""
+        ways = {row: self._way_out(row) for row in rows}
+        on = [way for row, way in ways.items() if row.state != "off"]
+        return on or [structs.replace(way, draining=True) for way in ways.values()]
 
     def _way_out(self, row: SealedEgress) -> WayOut:
         url = self._sealer.unseal(row.sealed, row.id, row.name).reveal()

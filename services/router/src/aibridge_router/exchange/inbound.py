@@ -7,7 +7,18 @@ from msgspec import Struct
 
 from aibridge_common.errors import InvalidRequest, PayloadTooLarge, Unauthenticated
 from aibridge_common.ids import public_request_id
-from aibridge_common.internal import ACCOUNT, BODY_BYTES_MAX, KEY, REQUEST_ID
+from aibridge_common.internal import (
+    ACCOUNT,
+    BODY_BYTES_MAX,
+    DEADLINE_DEFAULT_MS,
+    DEADLINE_MS,
+    KEY,
+    REQUEST_ID,
+    ROUTING,
+    decode_deadline,
+    decode_routing,
+)
+from aibridge_common.routing import DEFAULT, RoutingOptions
 from aibridge_common.web.guard import ServiceGuard
 
 
@@ -20,11 +31,9 @@ class Inbound(Struct, frozen=True, kw_only=True):
     headers: list[tuple[bytes, bytes]]
     query: bytes
     path: str = ""
-    left_s: float = 600.0
+    left_s: float = DEADLINE_DEFAULT_MS / 1000
     """How long the client still waits."""
-    failover: bool = True
-    continuation: bool = False
-    larger_context: bool = False
+    options: RoutingOptions = DEFAULT
 
     @property
     def idempotency_key(self) -> bytes | None:
@@ -48,7 +57,7 @@ def full_path(scope: Scope) -> str:
 
 def read_inbound(scope: Scope, guard: ServiceGuard) -> Inbound:
     """Check who calls and for whom. Raises `Unauthenticated` or `InvalidRequest`."""
-    caller = request = account = key = None
+    caller = request = account = key = routing = deadline = None
     headers: list[tuple[bytes, bytes]] = []
     for header in scope["headers"]:
         name = header[0]
@@ -60,6 +69,10 @@ def read_inbound(scope: Scope, guard: ServiceGuard) -> Inbound:
             account = header[1]
         elif name == KEY:
             key = header[1]
+        elif name == ROUTING:
+            routing = header[1]
+        elif name == DEADLINE_MS:
+            deadline = header[1]
         else:
             headers.append(header)
     if caller is None:
@@ -72,6 +85,8 @@ def read_inbound(scope: Scope, guard: ServiceGuard) -> Inbound:
             headers=headers,
             query=scope["query_string"],
             path=full_path(scope),
+            left_s=decode_deadline(deadline) / 1000,
+            options=decode_routing(routing),
         )
     except ValueError:
         raise InvalidRequest("the internal request or account id is malformed") from None

@@ -133,6 +133,14 @@ class Breaker:
         self._successes = 0
         return wait_s
 
+    def reset(self) -> None:
+        """Begin as if nothing had ever failed; a probe that runs counts as an ordinary request."""
+        self.state = State.CLOSED
+        self._buckets.clear()
+        self._in_a_row = self._successes = 0
+        self.opened_at_s = float("-inf")
+        self._probing = False
+
     def probe_soon(self, now_s: float) -> None:
         """Another router saw it well: let the next request try."""
         if self.state is State.OPEN:

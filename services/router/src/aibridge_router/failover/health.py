@@ -11,6 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from aibridge_common.contracts.router import WayStatus
 from aibridge_router.failover.breaker import Breaker, State
 from aibridge_router.failover.budget import Budget
 from aibridge_router.failover.failure import Failure
@@ -40,6 +41,8 @@ class Change(StrEnum):
     CLOSED = "closed"
     EJECTED = "ejected"
     COOLS = "cools"
+    FORGOTTEN = "forgotten"
+    """Of a whole provider: an operator has put something right there."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -51,17 +54,6 @@ class Notice(Struct, frozen=True, kw_only=True):
     model: str | None = None
     for_s: float = 0.0
     failure: str = ""
-
-
-class WayStatus(Struct, frozen=True, kw_only=True):
-    """One way as the operator sees it."""
-
-    provider: str
-    key_id: UUID
-    model: str
-    state: str
-    reason: str = ""
-    retry_in_s: float = 0.0
 
 
 class _Rest(Struct, frozen=True):
@@ -201,6 +193,9 @@ class Health:
 
     def hear(self, now_s: float, notice: Notice) -> None:
         """Another router saw a change. What we know ourselves is not made better by hearsay, only tried sooner."""
+        if notice.change is Change.FORGOTTEN:
+            self._forget(notice.provider)
+            return
         place = (notice.provider, notice.key, notice.model)
         for_s = min(max(notice.for_s, 0.0), EJECT_S)
         if notice.change is Change.EJECTED:
@@ -221,6 +216,11 @@ class Health:
             elif breaker.state is State.CLOSED:
                 breaker.open(now_s)
 
+    def forget(self, provider: str) -> None:
+        """Try everything at a provider anew, here and in the other routers."""
+        self._forget(provider)
+        self._notices.append(Notice(change=Change.FORGOTTEN, provider=provider))
+
     def status(self, now_s: float) -> list[WayStatus]:
         """Every way that was ever used or heard of."""
         found = [
@@ -237,6 +237,14 @@ class Health:
         return sorted(found, key=lambda one: (one.provider, one.model, str(one.key_id)))
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _forget(self, provider: str) -> None:
+        keys = {way[1] for way in self._breakers if way[0] == provider}
+        for way, breaker in self._breakers.items():
+            if way[0] == provider:
+                breaker.reset()
+        self._ejected = {p: rest for p, rest in self._ejected.items() if p[0] != provider}
+        self._cooling = {key: rest for key, rest in self._cooling.items() if key not in keys}
 
     def _breaker(self, way: Way) -> Breaker:
         breaker = self._breakers.get(way)

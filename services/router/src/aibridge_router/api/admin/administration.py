@@ -31,6 +31,7 @@ from aibridge_common.contracts.router import (
     PutRouting,
     PutTimeouts,
     RoutingRules,
+    WayReport,
 )
 from aibridge_common.db.engine import Database, Transaction, transaction
 from aibridge_common.errors import NotFound
@@ -48,6 +49,7 @@ from aibridge_router.catalog.store import (
     put_routing,
     read_catalog,
 )
+from aibridge_router.failover.health import Health
 from aibridge_router.upstream.egress import EgressPool, address_of, kind_of
 from aibridge_router.upstream.sealed import Sealer
 
@@ -77,6 +79,7 @@ class Administration:
         sealer: Sealer,
         bus: Bus,
         pool: EgressPool,
+        health: Health,
         clock: Clock,
         router: str,
     ) -> None:
@@ -84,6 +87,7 @@ class Administration:
         self._sealer = sealer
         self._bus = bus
         self._pool = pool
+        self._health = health
         self._clock = clock
         self._router = router
         self._log = get_logger()
@@ -153,6 +157,18 @@ class Administration:
             check_catalog(replace(draft.catalog, egresses=kept))
             await keep_egresses(draft.tx, [egress.name for egress in kept])
             await draft.note("egress.delete", name, {})
+
+    def ways(self) -> WayReport:
+        """How every way to the vendors is doing."""
+        ways = self._health.status(self._clock.monotonic_s())
+        return WayReport(router=self._router, ways=ways)
+
+    async def forget_ways(self, caller: str, provider: str) -> None:
+        """Try everything at a provider anew: its keys were put right, its outage is known to be over."""
+        async with self._changing(caller) as draft:
+            _named("provider", provider, [one.name for one in draft.catalog.providers])
+            await draft.note("ways.forget", provider, {})
+        self._health.forget(provider)
 
     async def timeouts(self) -> list[ModelTimeouts]:
         """How long an attempt at each model may take."""

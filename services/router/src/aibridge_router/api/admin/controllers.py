@@ -19,6 +19,7 @@ from aibridge_common.contracts.router import (
     PutRouting,
     PutTimeouts,
     RoutingRules,
+    WayReport,
 )
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_router.api.admin.administration import Administration
@@ -125,6 +126,24 @@ class TimeoutController(Controller):
         return await admin.put_timeouts(caller, model.strip("/"), data)
 
 
+class WayController(Controller):
+    """Keys at providers, by model: their circuits, ejections and cool-downs."""
+
+    path, tags = f"{PREFIX}/ways", ["ways"]
+
+    @get(operation_id="ListWays")
+    async def list_ways(self, admin: Admin) -> WayReport:
+        """How every way to the vendors is doing, as the answering router sees it."""
+        return admin.ways()
+
+    @delete("/{provider:path}", operation_id="ForgetWays")
+    async def forget_ways(
+        self, provider: FromPath[str], admin: Admin, caller: NamedDependency[str]
+    ) -> None:
+        """Try everything at a provider anew, in every router: close circuits, readmit keys."""
+        await admin.forget_ways(caller, provider.strip("/"))
+
+
 class AuditController(Controller):
     """Who changed what."""
 
@@ -156,6 +175,7 @@ def admin_api(guard: ServiceGuard, admin: Callable[[], Administration]) -> Route
             RoutingController,
             EgressController,
             TimeoutController,
+            WayController,
             AuditController,
         ],
         guards=[guard],
