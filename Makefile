@@ -17,7 +17,7 @@ IMAGES := $(wildcard services/*/Dockerfile libs/*/Dockerfile)
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench soak outage overload image k8s-check clean
+.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench soak outage overload rolling image k8s-check clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -117,6 +117,9 @@ outage: $(STAMP) ## Every vendor down, and back: quick refusals, no storm, a qui
 
 overload: $(STAMP) ## Three times the measured peak for a minute.
 	@$(BIN)/python -m tests.soak overload $(ARGS)
+
+rolling: $(STAMP) ## Restart every process three times under a hundred streams.
+	@$(BIN)/python -m tests.soak rolling $(ARGS)
 
 image: ## Build every image (ENGINE=docker or podman, TAG=dev, ARGS for the build).
 	@test -n "$(ENGINE)" || { echo "image needs docker or podman on the PATH"; exit 1; }

@@ -16,6 +16,7 @@ from tests.fixtures.product import product
 from tests.soak.flapping import flapping
 from tests.soak.outage import outage
 from tests.soak.overload import overload
+from tests.soak.rolling import rolling
 from tests.soak.site import Site
 from tests.soak.table import Figure, table
 
@@ -62,6 +63,8 @@ async def _run(arguments: Arguments, site: Site) -> list[Figure]:
             return await flapping(site, arguments.seconds or 600.0)
         case "outage":
             return await outage(site, arguments.seconds or 30.0)
+        case "rolling":
+            return await rolling(site)
         case _:
             return await overload(site, arguments.seconds or 60.0)
 
@@ -72,7 +75,7 @@ def _stop(number: int, _frame: object) -> NoReturn:
 
 def _parse_arguments() -> Arguments:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("run", choices=["flapping", "outage", "overload"])
+    parser.add_argument("run", choices=["flapping", "outage", "overload", "rolling"])
     parser.add_argument("--seconds", type=float, help="default: 600, 30, 60")
     parser.add_argument("--seed", type=int, help="repeats a run's traffic and faults")
     parser.add_argument("--keep", action="store_true", help="keep the product's folder")
