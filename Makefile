@@ -17,7 +17,7 @@ IMAGES := $(wildcard services/*/Dockerfile libs/*/Dockerfile)
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench image k8s-check clean
+.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench soak outage overload rolling image k8s-check clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -108,6 +108,18 @@ fuzz: $(STAMP) ## Fuzz the public routes and the codecs for longer (EXAMPLES=200
 bench: $(STAMP) ## Measure the product beside nginx on this machine (ARGS="--quick" for a look).
 	@PYTHONPATH=tests $(BIN)/python -m bench.conversion
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+soak: $(STAMP) ## Steady traffic while vendors flap, 10 minutes (SOAK_S=seconds; ARGS="--seed N").
+	@$(BIN)/python -m tests.soak flapping --seconds $(or $(SOAK_S),600) $(ARGS)
+
+outage: $(STAMP) ## Every vendor down, and back: quick refusals, no storm, a quick return.
+	@$(BIN)/python -m tests.soak outage $(ARGS)
+
+overload: $(STAMP) ## Three times the measured peak for a minute.
+	@$(BIN)/python -m tests.soak overload $(ARGS)
+
+rolling: $(STAMP) ## Restart every process three times under a hundred streams.
+	@$(BIN)/python -m tests.soak rolling $(ARGS)
 
 image: ## Build every image (ENGINE=docker or podman, TAG=dev, ARGS for the build).
 	@test -n "$(ENGINE)" || { echo "image needs docker or podman on the PATH"; exit 1; }

@@ -8,12 +8,25 @@ from anyio.from_thread import BlockingPortal
 from aibridge_devstack.record import DevRecord
 from tests.fixtures.customer import Customer, open_account
 from tests.fixtures.outside import Outside
+from tests.fixtures.product import product
+from tests.fixtures.trouble import Trouble, catalog_with_an_impatient_model
+
+IN_TROUBLE = (
+    "test_drain.py",
+    "test_failover.py",
+    "test_failover_options.py",
+    "test_faults.py",
+    "test_flapping.py",
+    "test_leaving.py",
+)
+"""Files that make vendors fail. Breakers remember, so these have a product of their own, in a process of their own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/e2e/" in item.nodeid:
-            item.add_marker(pytest.mark.xdist_group("stack"))
+            group = "trouble" if item.path.name in IN_TROUBLE else "stack"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +35,25 @@ def outside(stack: DevRecord) -> Iterator[Outside]:
     with Outside(stack) as view:
         yield view
         view.check_books()
+
+
+@pytest.fixture(scope="session")
+def troubled_product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trouble]:
+    """A second product, whose vendors may fail; at the end its books must fit all the same."""
+    folder = tmp_path_factory.mktemp("trouble")
+    catalog = catalog_with_an_impatient_model(folder)
+    with product(folder, catalog) as record, Trouble(record, folder / "home") as view:
+        yield view
+        view.heal()
+        view.check_books()
+
+
+@pytest.fixture
+def trouble(troubled_product: Trouble) -> Iterator[Trouble]:
+    """The same, with every vendor well before the test."""
+    troubled_product.heal()
+    yield troubled_product
+    troubled_product.clear_faults()
 
 
 @pytest.fixture

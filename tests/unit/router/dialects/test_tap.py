@@ -183,6 +183,30 @@ class TestEstimate:
 
             assert tap.output_estimate == 0
 
+    def test_an_end_that_came_with_the_last_piece_is_not_weighed(self) -> None:
+        """The last event of Responses holds the whole answer and the request's tools; it is not an answer by itself."""
+        tap = tap_for("openai_responses")
+        piece = (
+            b'data: {"type":"response.output_text.delta","sequence_number":1,"delta":"word"}\n\n'
+        )
+        end = b'data: {"type":"response.failed","response":{"error":{"code":"x"},"tools":[%s]}}\n\n'
+        for _ in range(4):
+            tap.feed(piece)
+        tap.feed(piece + end % (b'"' + b"t" * 4000 + b'"'))
+
+        assert tap.output_estimate == 5
+
+
+class TestCommit:
+    @pytest.mark.parametrize(
+        "name", ["anthropic_messages/error_at_once", "openai_responses/failed"]
+    )
+    def test_a_failure_before_content_leaves_the_answer_to_another(self, name: str) -> None:
+        tap = tap_for(name)
+        tap.feed(sample(name))
+
+        assert (tap.failed, tap.committed) == (True, False)
+
 
 class TestStart:
     @pytest.mark.parametrize("dialect", list(Dialect))

@@ -37,18 +37,15 @@ class StreamTap:
         frames = self._frames.feed(data)
         if not frames:
             return frames
+        passed = self._pass_on(frames)
         count = frames.count(self.delta_mark)
         if count:
-            if not self._deltas:
-                self._overhead_bytes = len(frames) // count - _BYTES_PER_TOKEN
-            self._deltas += count
-            self._delta_bytes += len(frames)
-        if self.committed:
-            return self._pass_on(frames)
-        passed = self._pass_on(frames)
-        self.committed = self.terminal or any(
-            self._is_content(payload) for payload in payloads(frames)
-        )
+            self._weigh(frames, count)
+        if not self.committed:
+            ended_well = self.terminal and not self.failed
+            self.committed = ended_well or any(
+                self._is_content(payload) for payload in payloads(frames)
+            )
         return passed
 
     @property
@@ -56,6 +53,16 @@ class StreamTap:
         """Tokens of answer that passed, for a stream that ends without saying: pieces, or bytes by four."""
         text_bytes = self._delta_bytes - self._deltas * self._overhead_bytes
         return max(self._deltas, text_bytes // _BYTES_PER_TOKEN)
+
+    def _weigh(self, frames: bytes, count: int) -> None:
+        if not self._deltas:
+            self._overhead_bytes = len(frames) // count - _BYTES_PER_TOKEN
+        self._deltas += count
+        if self.terminal or self.failed:
+            # The end repeats the whole answer in some dialects, and an error is no answer: neither is weighed.
+            self._delta_bytes += count * (self._overhead_bytes + _BYTES_PER_TOKEN)
+        else:
+            self._delta_bytes += len(frames)
 
     def _is_content(self, payload: bytes) -> bool:
         """Whether a frame carries a piece of the answer. Called until the first that does."""

@@ -498,8 +498,8 @@ class Exchange:
         several = len({step.way[::2] for step, _ in self._failed}) > 1
         error = type(first)("; ".join(dict.fromkeys(told)) if several else first.message)
         error.retry_after_s = first.retry_after_s
-        if error.retry_after_s is None and isinstance(error, Unavailable) and retry_s is not None:
-            error.retry_after_s = max(1, round(retry_s))
+        if error.retry_after_s is None and isinstance(error, Unavailable):
+            error.retry_after_s = max(1, round(retry_s or 0))
         error.final = len(self._failed) > 1
         return error
 
