@@ -70,15 +70,11 @@ class Breaker:
 
     def begin(self, now_s: float) -> bool:
         """A request goes this way; whether it is the probe. Ends with `succeeded`, `failed` or `abandoned`."""
-        if self.state is State.CLOSED:
+        if self.state is State.CLOSED or not self.allows(now_s):
             return False
         if self.state is State.OPEN:
-            if now_s < self.retry_at_s:
-                return False
             self.state = State.HALF_OPEN
             self._successes = 0
-        if self._probing:
-            return False
         self._probing = True
         return True
 
