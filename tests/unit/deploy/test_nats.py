@@ -14,7 +14,7 @@ import pytest
 from aibridge_common.bus.nats import Bus, StreamSpec
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT, PRICES_CHANGED_SUBJECT
 from aibridge_common.events.keys import REVOKED_SUBJECT
-from aibridge_common.events.usage import STREAM, SUBJECT
+from aibridge_common.events.usage import APPLIED_SUBJECT, STREAM, SUBJECT
 from aibridge_devstack.binaries import nats_server
 from deploy.check import ROOT, SERVICES
 
@@ -77,6 +77,7 @@ async def test_usage_flows_from_router_to_billing(address: str) -> None:
         ("auth", REVOKED_SUBJECT, ["gateway", "router", "billing"]),
         ("billing", PRICES_CHANGED_SUBJECT, ["gateway", "router"]),
         ("router", CATALOG_CHANGED_SUBJECT, ["gateway", "router", "billing"]),
+        ("billing", f"{APPLIED_SUBJECT}.router-0", ["router"]),
     ],
 )
 async def test_notices_reach_those_who_listen(
@@ -104,6 +105,8 @@ async def test_notices_reach_those_who_listen(
         ("gateway", REVOKED_SUBJECT),
         ("router", REVOKED_SUBJECT),
         ("auth", PRICES_CHANGED_SUBJECT),
+        ("gateway", f"{APPLIED_SUBJECT}.router-0"),
+        ("router", f"{APPLIED_SUBJECT}.router-0"),
         ("router", f"$JS.API.CONSUMER.DELETE.{STREAM}.billing"),
     ],
 )
