@@ -4,6 +4,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT, PRICES_CHANG
 from aibridge_common.events.keys import REVOKED_SUBJECT
 from aibridge_common.events.usage import APPLIED_SUBJECT, STREAM, SUBJECT
 from aibridge_devstack.binaries import nats_server
+from aibridge_devstack.nats import _config
 from deploy.check import ROOT, SERVICES
 
 CONFIGURATION = ROOT / "deploy/k8s/base/nats"
@@ -52,6 +54,18 @@ def test_the_server_accepts_the_configuration(name: str) -> None:
     command = [str(nats_server()), "-t", "--config", str(CONFIGURATION / name)]
 
     subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        (CONFIGURATION / "nats.conf").read_text("utf-8"),
+        _config(ROOT, port=1, monitor_port=2, password="p").decode(),
+    ],
+    ids=["deploy", "devstack"],
+)
+def test_what_the_server_acknowledged_is_on_its_disk(configuration: str) -> None:
+    assert re.search(r'"?sync_interval"?: "?always"?', configuration)
 
 
 @pytest.mark.anyio
