@@ -6,7 +6,7 @@ import pytest
 
 from aibridge_common.events.usage import Outcome, UsageSource
 from aibridge_common.usage import Usage
-from aibridge_router.spool.records import decode, encode, is_final
+from aibridge_router.spool.records import Progress, decode, encode, is_final
 from aibridge_router.spool.recovery import Left, Torn, Unreadable, read_left
 from aibridge_router.spool.segment import SegmentName, frame
 from tests.unit.router.spool.made import (
@@ -66,7 +66,7 @@ class TestCharge:
         assert unended.event.usage.output == output
 
     @pytest.mark.parametrize("last", [[], [progress(1, 0, Usage(input=9, output=1))]])
-    def test_nothing_when_no_content_was_passed_on(self, last: list) -> None:
+    def test_nothing_when_no_content_was_passed_on(self, last: list[Progress]) -> None:
         [unended] = left(written(start(1), *last)).unended
 
         assert unended.event is None

@@ -238,6 +238,8 @@ class TestSending:
         monkeypatch.setattr(writer, "BATCH_WAIT_S", 0.3)
         async with rig.running() as one:
             one.final(event(1))
+            await asyncio.sleep(0.01)
+            one._publisher.wake()
             await asyncio.sleep(0.1)
             assert rig.bus.tries == []
             await one.drain(10)

@@ -80,10 +80,12 @@ class StateAgainstModel(RuleBasedStateMachine):
         self.state.opened(name(self.number))
         self.segments.append(name(self.number))
 
-    @rule()
-    def make_durable(self) -> None:
-        self.durable = (self.number, self.size)
-        self.state.durable(Position(name(self.number), self.size))
+    @rule(data=st.data())
+    def make_durable(self, data: st.DataObject) -> None:
+        """The disk is behind the page cache, by anything."""
+        place = (self.number, data.draw(st.integers(0, self.size // SIZE)) * SIZE)
+        self.durable = max(self.durable, place)
+        self.state.durable(Position(name(self.durable[0]), self.durable[1]))
 
     @rule(data=st.data())
     def settle(self, data: st.DataObject) -> None:

@@ -92,7 +92,8 @@ class Writer:
             self._write()
         if self._wants_sync and not self._pending and self._thread is not None:
             self._wants_sync = False
-            self._wake.set()
+            if not self._wake.is_set():  # setting it costs as much as a write
+                self._wake.set()
 
     def read(self, position: Position, size: int) -> bytes:
         """Bytes from a place of any segment on, also those that the disk did not take."""
