@@ -17,10 +17,10 @@ IMAGES := $(wildcard services/*/Dockerfile libs/*/Dockerfile)
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench image k8s-check clean
+.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench bench-settlement image k8s-check clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 $(UV):
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' || \
@@ -108,6 +108,10 @@ fuzz: $(STAMP) ## Fuzz the public routes and the codecs for longer (EXAMPLES=200
 bench: $(STAMP) ## Measure the product beside nginx on this machine (ARGS="--quick" for a look).
 	@PYTHONPATH=tests $(BIN)/python -m bench.conversion
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+bench-settlement: $(STAMP) ## Measure the spool per request, and billing from NATS to COMMIT.
+	@PYTHONPATH=tests $(BIN)/python -m bench.spool
+	@PYTHONPATH=tests $(BIN)/python -m bench.settlement $(ARGS)
 
 image: ## Build every image (ENGINE=docker or podman, TAG=dev, ARGS for the build).
 	@test -n "$(ENGINE)" || { echo "image needs docker or podman on the PATH"; exit 1; }
