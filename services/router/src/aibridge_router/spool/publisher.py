@@ -98,13 +98,11 @@ class Publisher:
                     return batch, self._pack(batch, self._read_again(batch))
             self._fill()
             if self._ready:
-                if len(self._ready) < EVENTS_MAX:
-                    await anyio.sleep(GATHER_S)
-                    self._fill()
                 return self._take()
             self._more = anyio.Event()
             if self._cursor >= self._limit:
                 await self._more.wait()
+                await anyio.sleep(GATHER_S)  # what ends meanwhile travels along
 
     @property
     def _limit(self) -> Position:
