@@ -17,10 +17,10 @@ IMAGES := $(wildcard services/*/Dockerfile libs/*/Dockerfile)
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench soak outage overload rolling image k8s-check clean
+.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench bench-settlement soak outage overload rolling image k8s-check clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 $(UV):
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' || \
@@ -120,6 +120,10 @@ overload: $(STAMP) ## Three times the measured peak for a minute.
 
 rolling: $(STAMP) ## Restart every process three times under a hundred streams.
 	@$(BIN)/python -m tests.soak rolling $(ARGS)
+
+bench-settlement: $(STAMP) ## Measure the spool per request, and billing from NATS to COMMIT.
+	@PYTHONPATH=tests $(BIN)/python -m bench.spool
+	@PYTHONPATH=tests $(BIN)/python -m bench.settlement $(ARGS)
 
 image: ## Build every image (ENGINE=docker or podman, TAG=dev, ARGS for the build).
 	@test -n "$(ENGINE)" || { echo "image needs docker or podman on the PATH"; exit 1; }

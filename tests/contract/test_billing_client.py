@@ -5,8 +5,18 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from aibridge_billing.metering.applied import Numbers, note_applied
 from aibridge_common.clients.billing import BillingClient
-from aibridge_common.contracts.billing import AcquireLease, Balance, Lease, UsagePage
+from aibridge_common.contracts.billing import (
+    AcquireLease,
+    AppliedRange,
+    Balance,
+    Lease,
+    SpoolApplied,
+    SpoolEpoch,
+    UsagePage,
+)
+from aibridge_common.db.engine import transaction
 from aibridge_common.errors import AIBridgeError, InsufficientBalance, InvalidRequest, Unavailable
 from aibridge_common.ids import public_request_id, uuid7
 from aibridge_common.settings import Secret
@@ -58,6 +68,31 @@ async def test_acquire_and_release_a_lease(billing: BillingClient, books: Books)
     await billing.release_lease(wanted.lease_id)
     await billing.release_lease(uuid7())
     assert (await billing.balance(account)).reserved_microtokens == "0"
+
+
+async def test_what_of_a_routers_usage_is_committed(billing: BillingClient, books: Books) -> None:
+    router = "router-1"
+    async with transaction(books.database) as tx:
+        await note_applied(
+            tx,
+            [
+                Numbers(router=router, epoch=epoch, first=first, last=last)
+                for epoch, first, last in ((7, 1, 2), (7, 4, 5), (2**62, 1, 1))
+            ],
+        )
+
+    newest = SpoolEpoch(epoch=2**62, applied=[AppliedRange(first=1, last=1)])
+    assert await billing.spool(router) == SpoolApplied(
+        router=router,
+        epochs=[
+            SpoolEpoch(
+                epoch=7, applied=[AppliedRange(first=1, last=2), AppliedRange(first=4, last=5)]
+            ),
+            newest,
+        ],
+    )
+    assert (await billing.spool(router, epoch_min=8)).epochs == [newest]
+    assert (await billing.spool("nobody")).epochs == []
 
 
 async def test_a_lease_beyond_the_balance_is_refused_as_such(

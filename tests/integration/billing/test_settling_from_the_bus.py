@@ -11,18 +11,21 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from aibridge_billing.app import SCHEMA
 from aibridge_billing.leases import sweeper
 from aibridge_billing.ledger.journal import Settled
+from aibridge_billing.metering import consumer
 from aibridge_billing.metering.consumer import UsageConsumer, usage_stream
 from aibridge_billing.metering.settlement import Settlement
 from aibridge_billing.pricing.book import PriceBook
-from aibridge_common.bus.nats import Bus
+from aibridge_common.bus.nats import Bus, BusUnavailable
+from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import asyncpg_url
-from aibridge_common.events.usage import STREAM, SUBJECT
+from aibridge_common.events.usage import APPLIED_SUBJECT, STREAM, SUBJECT
 from aibridge_common.ids import uuid7
 from tests.fixtures.books import Books, envelope, usage_event
 from tests.fixtures.services import forget_usage, running_billing, until
 
 pytestmark = pytest.mark.anyio
 IMPATIENT_S = 0.5
+CLOCK = SystemClock()
 
 
 @pytest.fixture
@@ -54,6 +57,62 @@ async def test_what_is_published_changes_the_balances(
         await until(lambda: spent(books, account, 30))
 
     assert await spent(books, other, 7)
+
+
+async def test_the_router_is_told_after_the_commit(
+    books: Books, bus: Bus, billing_url: str, nats_url: str
+) -> None:
+    """When it hears, what it will be told by the database is there."""
+    account = await books.account(1000)
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    await bus.subscribe(f"{APPLIED_SUBJECT}.r1", heard.put)
+
+    async with running_billing(billing_url, nats_url):
+        await send(bus, envelope(usage_event(account, 10)))
+        await asyncio.wait_for(heard.get(), 5)
+        noted = await books.value("SELECT count(*) FROM spool_applied WHERE router = 'r1'")
+
+    assert noted == 1
+    assert await spent(books, account, 10)
+
+
+async def test_a_bus_that_lost_everything_is_used_again(
+    books: Books, bus: Bus, nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream is gone with its consumer; both come back without a restart of billing."""
+    monkeypatch.setattr(consumer, "RETRY_S", 0.1)
+    account = await books.account(1000)
+    settlement = Settlement(books.database, PriceBook(books.database))
+    async with running(UsageConsumer(bus, settlement, CLOCK)):
+        await send(bus, envelope(usage_event(account, 10)))
+        await until(lambda: spent(books, account, 10))
+        await forget_usage(nats_url)
+        await until(lambda: takes(bus, envelope(usage_event(account, 5))), within_s=20)
+        await until(lambda: spent(books, account, 15))
+
+
+async def takes(bus: Bus, payload: bytes) -> bool:
+    try:
+        await send(bus, payload)
+    except BusUnavailable:
+        return False
+    return True
+
+
+async def test_it_counts_what_it_did(books: Books, bus: Bus) -> None:
+    account = await books.account(1000)
+    twice = envelope(usage_event(account, 10), usage_event(uuid7(), 10))
+    settlement = Settlement(books.database, PriceBook(books.database))
+    counted = UsageConsumer(bus, settlement, CLOCK)
+
+    async with running(counted):
+        await send(bus, twice, twice, envelope(usage_event(account, 1)))
+        await until(lambda: spent(books, account, 11))
+
+    counters = counted.counters
+    assert (counters.applied, counters.duplicates, counters.waiting_messages) == (2, 1, 0)
+    assert counters.dead_letters >= 1
+    assert 0 <= counters.lag_s < 10
 
 
 async def test_a_delivery_twice_is_charged_once(
@@ -108,11 +167,11 @@ async def test_a_consumer_killed_between_commit_and_acknowledgement_charges_once
     prices = PriceBook(books.database)
     await send(bus, *(envelope(usage_event(account, 10)) for _ in range(5)))
     with pytest.raises(Died):
-        await UsageConsumer(bus, DiesAfterCommit(books.database, prices)).run()
+        await UsageConsumer(bus, DiesAfterCommit(books.database, prices), CLOCK).run()
     assert await spent(books, account, 50)
 
     settlement = Counting(books.database, prices)
-    async with running(UsageConsumer(bus, settlement)):
+    async with running(UsageConsumer(bus, settlement, CLOCK)):
         await send(bus, envelope(usage_event(account, 1)))
         await until(lambda: spent(books, account, 51))
         await until(lambda: everything_is_acknowledged(nats_url))
@@ -128,9 +187,9 @@ async def test_a_consumer_that_is_restarted_again_and_again_charges_once(
     await send(bus, *sent)
 
     for number in range(8):
-        async with running(UsageConsumer(bus, Settlement(books.database, prices))):
+        async with running(UsageConsumer(bus, Settlement(books.database, prices), CLOCK)):
             await asyncio.sleep(0.02 + 0.005 * number)
-    async with running(UsageConsumer(bus, Settlement(books.database, prices))):
+    async with running(UsageConsumer(bus, Settlement(books.database, prices), CLOCK)):
         await until(lambda: everything_is_acknowledged(nats_url))
 
     assert await spent(books, account, 500)
@@ -149,7 +208,9 @@ async def test_a_consumer_outlives_a_time_without_a_database_connection(
         connect_args={"server_settings": {"search_path": SCHEMA}},
     )
     try:
-        async with running(UsageConsumer(bus, Settlement(narrow, PriceBook(narrow)))) as task:
+        async with running(
+            UsageConsumer(bus, Settlement(narrow, PriceBook(narrow)), CLOCK)
+        ) as task:
             async with narrow.connect():
                 await send(bus, envelope(usage_event(account, 10)))
                 await asyncio.sleep(0.5)

@@ -4,6 +4,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ import pytest
 from aibridge_common.bus.nats import Bus, StreamSpec
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT, PRICES_CHANGED_SUBJECT
 from aibridge_common.events.keys import CHANGED_SUBJECT
-from aibridge_common.events.usage import STREAM, SUBJECT
+from aibridge_common.events.usage import APPLIED_SUBJECT, STREAM, SUBJECT
 from aibridge_devstack.binaries import nats_server
+from aibridge_devstack.nats import _config
 from deploy.check import ROOT, SERVICES
 
 CONFIGURATION = ROOT / "deploy/k8s/base/nats"
@@ -54,6 +56,18 @@ def test_the_server_accepts_the_configuration(name: str) -> None:
     subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
 
 
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        (CONFIGURATION / "nats.conf").read_text("utf-8"),
+        _config(ROOT, port=1, monitor_port=2, password="p").decode(),
+    ],
+    ids=["deploy", "devstack"],
+)
+def test_what_the_server_acknowledged_is_on_its_disk(configuration: str) -> None:
+    assert re.search(r'"?sync_interval"?: "?always"?', configuration)
+
+
 @pytest.mark.anyio
 async def test_usage_flows_from_router_to_billing(address: str) -> None:
     """The router may write usage and billing may take it; both may make the stream."""
@@ -77,6 +91,7 @@ async def test_usage_flows_from_router_to_billing(address: str) -> None:
         ("auth", CHANGED_SUBJECT, ["gateway", "router", "billing"]),
         ("billing", PRICES_CHANGED_SUBJECT, ["gateway", "router"]),
         ("router", CATALOG_CHANGED_SUBJECT, ["gateway", "router", "billing"]),
+        ("billing", f"{APPLIED_SUBJECT}.router-0", ["router"]),
     ],
 )
 async def test_notices_reach_those_who_listen(
@@ -104,6 +119,8 @@ async def test_notices_reach_those_who_listen(
         ("gateway", CHANGED_SUBJECT),
         ("router", CHANGED_SUBJECT),
         ("auth", PRICES_CHANGED_SUBJECT),
+        ("gateway", f"{APPLIED_SUBJECT}.router-0"),
+        ("router", f"{APPLIED_SUBJECT}.router-0"),
         ("router", f"$JS.API.CONSUMER.DELETE.{STREAM}.billing"),
     ],
 )

@@ -24,6 +24,8 @@ class Wiring(Protocol):
     def credentials(self) -> Credentials: ...  # noqa: D102
     @property
     def nats_url(self) -> str: ...  # noqa: D102
+    @property
+    def spool(self) -> Path: ...  # noqa: D102
     def database_url(self, role: str) -> str: ...  # noqa: D102
 
 
@@ -85,6 +87,7 @@ def _settings(name: str, wiring: Wiring) -> dict[str, str]:
                 "SERVICE_TOKEN": known.router_token,
                 "BILLING_URL": at.billing_url,
                 "SECRETS_KEY": known.secrets_key,
+                "SPOOL_DIR": str(wiring.spool),
                 "DRAIN_S": _drain_s(name, wiring),
             }
 

@@ -40,6 +40,11 @@ class Home(Struct, frozen=True, kw_only=True):
         return self.root / "nats"
 
     @property
+    def spool(self) -> Path:
+        """Usage that billing has not settled yet."""
+        return self.root / "spool"
+
+    @property
     def record(self) -> Path:
         """There while, and only while, everything answers."""
         return self.root / "dev.json"

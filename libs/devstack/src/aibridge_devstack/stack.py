@@ -55,6 +55,11 @@ class Stack(Struct, frozen=True, kw_only=True):
         """With user and password."""
         return nats_url(port=self.addresses.ports.nats, password=self.credentials.nats_password)
 
+    @property
+    def spool(self) -> Path:
+        """The router's folder for usage that is not settled yet."""
+        return self.home.spool
+
     def database_url(self, role: str = SUPERUSER, *, database: str = DATABASE) -> str:
         """With role and password."""
         password = self.roles.get(role, self.credentials.postgres_password)

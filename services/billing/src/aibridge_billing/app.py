@@ -11,6 +11,7 @@ from litestar.openapi import OpenAPIConfig
 
 from aibridge_billing.leases.controllers import LeaseController
 from aibridge_billing.leases.sweeper import run_sweeper
+from aibridge_billing.metering.applied import run_compaction
 from aibridge_billing.metering.consumer import UsageConsumer, usage_stream
 from aibridge_billing.metering.controllers import MeteringController
 from aibridge_billing.metering.settlement import Settlement
@@ -18,6 +19,7 @@ from aibridge_billing.pricing.book import PriceBook
 from aibridge_billing.pricing.controllers import RateCardController
 from aibridge_billing.settings import Settings
 from aibridge_common.bus.nats import Bus
+from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import answers, open_database
 from aibridge_common.settings import parse_tokens
 from aibridge_common.web.guard import ServiceGuard
@@ -44,11 +46,13 @@ def create_app(settings: Settings) -> Litestar:
         bus = await Bus.connect(settings.nats_url.reveal(), "billing")
         buses.append(bus)
         await bus.ensure_stream(usage_stream(settings.stream_replicas))
-        consumer = UsageConsumer(bus, Settlement(database, PriceBook(database)))
+        settlement = Settlement(database, PriceBook(database))
+        consumer = UsageConsumer(bus, settlement, SystemClock(), settings.stream_replicas)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(supervised, "usage consumer", consumer.run)
                 tasks.start_soon(supervised, "lease sweeper", partial(run_sweeper, database))
+                tasks.start_soon(supervised, "compaction", partial(run_compaction, database))
                 yield
                 tasks.cancel_scope.cancel()
         finally:

@@ -1,4 +1,4 @@
-"""`aibridge-billing`: serve, migrate, seed, audit."""
+"""`aibridge-billing`: serve, migrate, seed, audit, replay-dead-letters."""
 
 import argparse
 import asyncio
@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
+
 from aibridge_billing.app import SCHEMA, create_app
 from aibridge_billing.ledger.audit import violations
+from aibridge_billing.metering.replay import replay_dead_letters
+from aibridge_billing.pricing.book import PriceBook
 from aibridge_billing.seed import seed_catalog, seed_demo_account
 from aibridge_billing.settings import PREFIX, Settings
 from aibridge_common.bus.nats import Bus
@@ -35,6 +39,8 @@ def main() -> None:
     seed.add_argument("--catalog", type=Path, required=True)
     seed.add_argument("--demo-account", type=UUID, help="give this account one paid demo order")
     commands.add_parser("audit", help="check every invariant of the ledger")
+    replay = commands.add_parser("replay-dead-letters", help="settle what could not be settled")
+    replay.add_argument("--dry-run", action="store_true", help="only say what would happen")
     arguments = parser.parse_args()
     try:
         settings = load(Settings, os.environ, PREFIX)
@@ -53,8 +59,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.command == "migrate":
         print(migrate(settings.database_url.reveal(), SCHEMA, MIGRATIONS))
         return 0
-    command = _seed if arguments.command == "seed" else _audit
-    return asyncio.run(command(arguments, settings))
+    return asyncio.run(_COMMANDS[arguments.command](arguments, settings))
 
 
 async def _seed(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -84,3 +89,23 @@ async def _audit(_arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"{violation.what}: {violation.id}")
     print(f"{len(found)} violations")
     return 1 if found else 0
+
+
+async def _replay(arguments: argparse.Namespace, settings: Settings) -> int:
+    database: Database = open_database(settings.database_url.reveal(), SCHEMA)
+    try:
+        replayed = await replay_dead_letters(
+            database, PriceBook(database), dry_run=arguments.dry_run
+        )
+    finally:
+        await database.dispose()
+    for letter in replayed:
+        print(msgspec.json.encode(letter).decode())
+    refused = sum(letter.refused is not None for letter in replayed)
+    print(f"{len(replayed) - refused} settled, {refused} refused{_DRY[arguments.dry_run]}")
+    return 1 if refused else 0
+
+
+_DRY = {True: " (dry run: nothing was changed)", False: ""}
+
+_COMMANDS = {"seed": _seed, "audit": _audit, "replay-dead-letters": _replay}

@@ -11,8 +11,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Everything the router can be told.
 
     `secrets_key` (32 bytes in hexadecimal) seals the upstream keys at rest. `name` must be the same at every start of
-    one worker and differ between workers. `fetch_urls` lets the router fetch images and PDFs that a prompt names by
-    URL, from public hosts only, where the vendor does not.
+    one worker and differ between workers. `spool_dir` is a folder of this worker alone on a disk that outlives it;
+    `spool_bytes_max` is what it may take there. `fetch_urls` lets the router fetch images and PDFs that a prompt names
+    by URL, from public hosts only, where the vendor does not.
     """
 
     database_url: Secret
@@ -21,8 +22,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     service_token: Secret
     billing_url: str
     secrets_key: Secret
+    spool_dir: str
     listen: str = "127.0.0.1:3003"
     name: str = "router-0"
+    spool_bytes_max: int = 2**30
     fetch_urls: bool = True
     drain_s: int = 600
     concurrency_max: int = 2000

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from aibridge_router.credit.book import UNSEEN_S, HeldLease, Hold, LeaseBook
+from aibridge_router.credit.book import HeldLease, Hold, LeaseBook
 
 ACCOUNTS = [UUID(int=1), UUID(int=2)]
 accounts = st.sampled_from(ACCOUNTS)
@@ -46,10 +46,10 @@ class Granted(msgspec.Struct):
 
     lease: HeldLease
     running: int = 0
-    charges: list[tuple[float, int]] = []
+    charges: list[tuple[int, int]] = []
 
-    def unseen(self, now_s: float) -> int:
-        return sum(amount for at, amount in self.charges if at + UNSEEN_S > now_s)
+    def unseen(self, applied: int) -> int:
+        return sum(amount for sequence, amount in self.charges if sequence > applied)
 
 
 class BookAgainstModel(RuleBasedStateMachine):
@@ -61,6 +61,7 @@ class BookAgainstModel(RuleBasedStateMachine):
     def open(self) -> None:
         self.book = LeaseBook()
         self.now_s = 0.0
+        self.sequence = self.applied = 0
         self.granted: dict[UUID, Granted] = {}
         self.closed: set[UUID] = set()
 
@@ -96,11 +97,18 @@ class BookAgainstModel(RuleBasedStateMachine):
     def finish(self, held: tuple[Hold, UUID], share: float) -> None:
         hold, _ = held
         charge = int(hold.amount_microtokens * share)
-        self.book.finish(self.now_s, hold, charge)
+        self.sequence += 1
+        self.book.finish(hold, charge, self.sequence)
         known = self.granted[hold.lease_id]
         known.running -= hold.amount_microtokens
         if charge:
-            known.charges.append((self.now_s, charge))
+            known.charges.append((self.sequence, charge))
+
+    @rule(share=st.floats(0, 1, allow_nan=False))
+    def settle(self, share: float) -> None:
+        """Billing gets on, to wherever it may be between where it was and all there is."""
+        self.applied += int((self.sequence - self.applied) * share)
+        self.book.applied(self.applied)
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 4.9, 5.0, 30.0]))
     def let_pass(self, seconds: float) -> None:
@@ -111,7 +119,7 @@ class BookAgainstModel(RuleBasedStateMachine):
         for one, keep in list(self.book.expired(self.now_s)):
             known = self.granted[one.lease_id]
 
-            assert keep == known.running + known.unseen(self.now_s)
+            assert keep == known.running + known.unseen(self.applied)
 
             one.free_microtokens = 0
             if keep == 0:
@@ -127,9 +135,9 @@ class BookAgainstModel(RuleBasedStateMachine):
             assert one.in_flight_microtokens == known.running
             assert one.free_microtokens >= 0
             assert one.granted_microtokens >= (
-                one.free_microtokens + one.in_flight_microtokens + known.unseen(self.now_s)
+                one.free_microtokens + one.in_flight_microtokens + known.unseen(self.applied)
             )
-            assert one.keep_microtokens(self.now_s) == known.running + known.unseen(self.now_s)
+            assert self.book.keep_microtokens(one) == known.running + known.unseen(self.applied)
 
     @invariant()
     def the_book_lists_what_is_not_closed(self) -> None:
@@ -164,17 +172,17 @@ class TestFinish:
         book = book_with(one)
         hold = book.admit(0, ACCOUNTS[0], 100)
         assert hold is not None
-        book.finish(0, hold, 30)
+        book.finish(hold, 30, 1)
 
         assert one.free_microtokens == 70
-        assert one.keep_microtokens(0) == 30
+        assert book.keep_microtokens(one) == 30
 
     def test_a_charge_above_the_hold_eats_what_is_free_and_no_more(self) -> None:
         one = lease(granted=100)
         book = book_with(one)
         hold = book.admit(0, ACCOUNTS[0], 10)
         assert hold is not None
-        book.finish(0, hold, 500)
+        book.finish(hold, 500, 1)
 
         assert one.free_microtokens == 0
         assert one.in_flight_microtokens == 0
@@ -184,10 +192,14 @@ class TestFinish:
         book = book_with(one)
         hold = book.admit(0, ACCOUNTS[0], 100)
         assert hold is not None
-        book.finish(1.0, hold, 30)
+        book.finish(hold, 30, 7)
+        book.applied(6)
 
-        assert one.keep_microtokens(1.0 + UNSEEN_S - 0.1) == 30
-        assert one.keep_microtokens(1.0 + UNSEEN_S) == 0
+        assert book.keep_microtokens(one) == 30
+
+        book.applied(7)
+
+        assert book.keep_microtokens(one) == 0
 
 
 class TestRefill:

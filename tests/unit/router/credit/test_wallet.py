@@ -14,7 +14,7 @@ from aibridge_common.clock import FrozenClock
 from aibridge_common.contracts.billing import AcquireLease, Lease
 from aibridge_common.errors import InsufficientBalance, Unavailable
 from aibridge_router.credit import wallet
-from aibridge_router.credit.book import EXPIRY_MARGIN_S, UNSEEN_S
+from aibridge_router.credit.book import EXPIRY_MARGIN_S
 from aibridge_router.credit.wallet import Wallets
 
 pytestmark = pytest.mark.anyio
@@ -175,12 +175,14 @@ class TestGiveBack:
         hold = await running.wallets.hold(ACCOUNT, 100)
         running.clock.advance(60)
         await running.until(1)
-        running.wallets.finish(hold, 30)
+        running.wallets.finish(hold, 30, 5)
+        running.wallets.applied(4)
+        running.clock.advance(3600)
         await asyncio.sleep(0.02)
 
         assert running.billing.returned == [(hold.lease_id, 100)]
 
-        running.clock.advance(UNSEEN_S)
+        running.wallets.applied(5)
         await running.until(2)
 
         assert running.billing.returned[1:] == [(hold.lease_id, 0)]

@@ -1,7 +1,9 @@
 """NATS and JetStream behind the few verbs we use; nats-py is imported nowhere else."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 
 import nats
 import nats.errors
@@ -22,6 +24,9 @@ from nats.js.api import (
 from aibridge_common.telemetry.log import get_logger
 
 _FORMING_ATTEMPTS = 30
+
+_HEARTBEAT_SHARE = 0.3
+"""Of the time a fetch may take: a server that is gone is noticed within it."""
 
 Handler = Callable[[bytes], Awaitable[None]]
 
@@ -53,11 +58,33 @@ class Message:
         """The payload."""
         return self._msg.data
 
+    @property
+    def subject(self) -> str:
+        """Where it was published."""
+        return self._msg.subject
+
+    @property
+    def waiting(self) -> int:
+        """Messages that had not been delivered when this one was."""
+        return self._msg.metadata.num_pending
+
+    @property
+    def stored_at(self) -> datetime:
+        """When the server took it, by its clock."""
+        return self._msg.metadata.timestamp
+
     async def ack(self) -> None:
-        """Settle the message and wait until the server has noted it."""
+        """Settle the message and wait until the server has noted it. Raises `BusUnavailable`."""
         try:
             await self._msg.ack_sync(timeout=5)
         except (nats.errors.Error, TimeoutError) as error:
+            raise BusUnavailable(str(error)) from error
+
+    async def in_progress(self) -> None:
+        """Have more time before it is delivered again. Raises `BusUnavailable`."""
+        try:
+            await self._msg.in_progress()
+        except nats.errors.Error as error:
             raise BusUnavailable(str(error)) from error
 
     async def retry_later(self, delay_s: float) -> None:
@@ -68,20 +95,56 @@ class Message:
             raise BusUnavailable(str(error)) from error
 
 
+async def acknowledge(messages: list[Message]) -> None:
+    """Settle all of them at once. Raises `BusUnavailable` when the server did not note every one."""
+    results = await asyncio.gather(*(each.ack() for each in messages), return_exceptions=True)
+    for result in results:
+        if result is not None:
+            raise result
+
+
+@asynccontextmanager
+async def kept_in_progress(messages: list[Message], every_s: float) -> AsyncGenerator[None]:
+    """They are not delivered to anybody else while this lasts."""
+
+    async def tell() -> None:
+        with suppress(BusUnavailable):  # they come again; that is harmless
+            while True:
+                await asyncio.sleep(every_s)
+                for message in messages:
+                    await message.in_progress()
+
+    telling = asyncio.ensure_future(tell())
+    try:
+        yield
+    finally:
+        telling.cancel()
+
+
 class Consumer:
     """A durable pull consumer."""
 
     def __init__(self, subscription: JetStreamContext.PullSubscription) -> None:
         self._subscription = subscription
+        self.is_open = True
 
     async def fetch(self, count: int, timeout_s: float) -> list[Message]:
         """Up to `count` messages; an empty list when none came in time."""
         try:
-            return [Message(m) for m in await self._subscription.fetch(count, timeout=timeout_s)]
+            found = await self._subscription.fetch(
+                count, timeout=timeout_s, heartbeat=timeout_s * _HEARTBEAT_SHARE
+            )
         except (nats.errors.TimeoutError, TimeoutError):
             return []
         except nats.errors.Error as error:
             raise BusUnavailable(str(error)) from error
+        return [Message(msg) for msg in found]
+
+    async def close(self) -> None:
+        """Listen no more; what was delivered and not acknowledged comes again."""
+        self.is_open = False
+        with suppress(nats.errors.Error):
+            await self._subscription.unsubscribe()
 
 
 class Bus:
@@ -90,7 +153,7 @@ class Bus:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._js = client.jetstream(timeout=5)
-        self._pulls: list[JetStreamContext.PullSubscription] = []
+        self._consumers: list[Consumer] = []
 
     @staticmethod
     async def connect(url: str, name: str) -> "Bus":
@@ -141,6 +204,11 @@ class Bus:
         except (nats.errors.Error, TimeoutError) as error:
             raise BusUnavailable(str(error)) from error
 
+    async def hint(self, subject: str) -> None:
+        """Tell whoever listens that there is something to ask about; whether it arrives is not looked at."""
+        with suppress(nats.errors.Error):
+            await self._client.publish(subject, b"")
+
     async def subscribe(self, subject: str, handler: Handler) -> None:
         """Call `handler` with every payload on `subject` from now on."""
 
@@ -157,7 +225,7 @@ class Bus:
         await self._client.flush(timeout=timeout_s)
 
     async def ensure_stream(self, spec: StreamSpec) -> None:
-        """Create or update a durable stream."""
+        """Create or update a durable stream. Raises `BusUnavailable`."""
         config = StreamConfig(
             name=spec.name,
             subjects=spec.subjects,
@@ -175,9 +243,9 @@ class Bus:
         for attempt in range(_FORMING_ATTEMPTS):
             try:
                 await self._put_stream(config)
-            except (nats.js.errors.ServiceUnavailableError, nats.errors.Error, TimeoutError):
+            except (nats.errors.Error, TimeoutError) as error:
                 if attempt == _FORMING_ATTEMPTS - 1:
-                    raise
+                    raise BusUnavailable(str(error) or type(error).__name__) from error
                 await asyncio.sleep(1)  # a cluster that is still electing its leader
             else:
                 return
@@ -203,17 +271,26 @@ class Bus:
         return bool(ack.duplicate)
 
     async def consumer(self, stream: str, durable: str, subject: str) -> Consumer:
-        """A durable consumer that redelivers without limit: money is never dropped by a counter."""
-        subscription = await self._js.pull_subscribe(
-            subject,
-            durable=durable,
-            stream=stream,
-            config=ConsumerConfig(
-                ack_policy=AckPolicy.EXPLICIT, ack_wait=60, max_ack_pending=64, max_deliver=-1
-            ),
+        """A durable consumer that redelivers without limit: money is never dropped by a counter.
+
+        One that is there already gets these settings. Raises `BusUnavailable`.
+        """
+        config = ConsumerConfig(
+            durable_name=durable,
+            filter_subject=subject,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=60,
+            max_ack_pending=16,
+            max_deliver=-1,
         )
-        self._pulls.append(subscription)
-        return Consumer(subscription)
+        try:
+            await self._js.add_consumer(stream, config)
+            subscription = await self._js.pull_subscribe_bind(consumer=durable, stream=stream)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise BusUnavailable(str(error) or type(error).__name__) from error
+        consumer = Consumer(subscription)
+        self._consumers = [*(each for each in self._consumers if each.is_open), consumer]
+        return consumer
 
     async def close(self) -> None:
         """Send what is pending and disconnect."""
@@ -221,10 +298,9 @@ class Bus:
             return
         try:
             async with asyncio.timeout(5):
-                for (
-                    pull
-                ) in self._pulls:  # drain() would wait for what they fetched until its time is up
-                    await pull.unsubscribe()
+                for consumer in self._consumers:
+                    # drain() would wait for what they fetched until its time is up
+                    await consumer.close()
                 await self._client.drain()
         except (nats.errors.Error, TimeoutError):
             await self._client.close()

@@ -10,6 +10,7 @@ from aibridge_common.contracts.billing import (
     Lease,
     RateCard,
     ReleaseLease,
+    SpoolApplied,
     UsagePage,
 )
 
@@ -46,3 +47,9 @@ class BillingClient(ServiceClient):
         if cursor is not None:
             query["cursor"] = cursor
         return await self.call(UsagePage, "GET", "/v1/usage", query=query)
+
+    async def spool(self, router: str, epoch_min: int = 0) -> SpoolApplied:
+        """What of a router's usage is settled, from its run `epoch_min` on."""
+        return await self.call(
+            SpoolApplied, "GET", f"/v1/spool/{router}", query={"epoch_min": epoch_min}
+        )

@@ -82,3 +82,24 @@ class UsagePage(Reply, frozen=True, kw_only=True, omit_defaults=True):
 
     rows: list[UsageRow]
     next: str | None = None
+
+
+class AppliedRange(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """Usage of one run that is settled or buried, by its sequence numbers; both ends included."""
+
+    first: int
+    last: int
+
+
+class SpoolEpoch(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """What of one run of a router is committed: ranges that do not touch, the lowest first."""
+
+    epoch: int
+    applied: list[AppliedRange]
+
+
+class SpoolApplied(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """What of a router's usage is committed. A segment below it may be deleted, and nothing else may."""
+
+    router: str
+    epochs: list[SpoolEpoch]

@@ -14,6 +14,9 @@ SUBJECT = "usage.v1"
 
 STREAM = "USAGE"
 
+APPLIED_SUBJECT = "usage.applied"
+"""Billing tells `usage.applied.<router>` after a commit that there is something to ask about."""
+
 
 class UsageSource(IntEnum):
     """Where the token counts come from."""

@@ -5,17 +5,20 @@ from uuid import UUID
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from aibridge_billing.ledger.accounts import account_state
+from aibridge_billing.metering.applied import spool_applied
 from aibridge_billing.metering.queries import usage_page
-from aibridge_common.contracts.billing import Balance, UsagePage
+from aibridge_common.contracts.billing import Balance, SpoolApplied, UsagePage
 from aibridge_common.db.engine import Database, transaction
 from aibridge_common.usage import MICROTOKENS_PER_TOKEN
 
+_EPOCH_MAX = 2**63 - 1
+
 
 class MeteringController(Controller):
-    """What an account has and what it used."""
+    """What an account has, what it used, and what a router may forget."""
 
     path, tags = "/v1", ["metering"]
 
@@ -48,3 +51,14 @@ class MeteringController(Controller):
         """Charged exchanges, newest first."""
         async with transaction(database) as tx:
             return await usage_page(tx, account_id, limit, cursor)
+
+    @get("/spool/{router:str}", operation_id="GetSpool")
+    async def spool(
+        self,
+        router: FromPath[str],
+        database: NamedDependency[Database],
+        epoch_min: Annotated[int, QueryParameter(ge=0, le=_EPOCH_MAX)] = 0,
+    ) -> SpoolApplied:
+        """What of a router's usage is committed; it may delete that much from its disk."""
+        async with transaction(database) as tx:
+            return await spool_applied(tx, router, epoch_min)

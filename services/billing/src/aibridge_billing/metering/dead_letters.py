@@ -14,6 +14,8 @@ _ZERO = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 async def bury(tx: Transaction, event_id: UUID | None, payload: object, reason: str) -> None:
     """Keep an event that cannot be settled; burying the same event again changes nothing."""
+    if isinstance(payload, str):  # may be long and nothing but zeros, which the pattern is slow at
+        payload = payload.replace("\0", "\ufffd")
     await tx.execute(
         text(
             "INSERT INTO usage_dead_letter (event_id, payload, error)"

@@ -13,9 +13,6 @@ from msgspec import Struct
 EXPIRY_MARGIN_S = 2.0
 """Admission ends this long before the lease does, counted from when the lease was asked for."""
 
-UNSEEN_S = 60.0
-"""How long a charge stays covered after its request ended: billing settles within that, normally in milliseconds."""
-
 
 class HeldLease(Struct, kw_only=True):
     """A slice of balance and what is left of it."""
@@ -26,19 +23,16 @@ class HeldLease(Struct, kw_only=True):
     expires_at_s: float
     free_microtokens: int
     in_flight_microtokens: int = 0
-    unseen: deque[tuple[float, int]] = msgspec.field(default_factory=deque[tuple[float, int]])
+    unseen: deque[tuple[int, int]] = msgspec.field(default_factory=deque[tuple[int, int]])
+    """Charges that billing is not known to have: their number in the spool, and microtokens."""
+    unseen_microtokens: int = 0
     returned: bool = False
 
-    def forget_seen(self, now_s: float) -> None:
-        """Drop the charges that billing has settled by now."""
+    def forget_seen(self, applied: int) -> None:
+        """Drop the charges that billing has, which are those up to this number."""
         unseen = self.unseen
-        while unseen and unseen[0][0] + UNSEEN_S <= now_s:
-            unseen.popleft()
-
-    def keep_microtokens(self, now_s: float) -> int:
-        """What must stay set aside if the rest is given back now."""
-        self.forget_seen(now_s)
-        return self.in_flight_microtokens + sum(amount for _, amount in self.unseen)
+        while unseen and unseen[0][0] <= applied:
+            self.unseen_microtokens -= unseen.popleft()[1]
 
 
 class Hold(Struct, frozen=True, kw_only=True):
@@ -58,6 +52,16 @@ class LeaseBook:
 
     def __init__(self) -> None:
         self._by_account: dict[UUID, list[HeldLease]] = {}
+        self._applied = 0
+
+    def applied(self, sequence: int) -> None:
+        """Billing has committed every charge up to this number of this run; it never goes back."""
+        self._applied = sequence
+
+    def keep_microtokens(self, lease: HeldLease) -> int:
+        """What must stay set aside if the rest is given back now."""
+        lease.forget_seen(self._applied)
+        return lease.in_flight_microtokens + lease.unseen_microtokens
 
     def add(self, lease: HeldLease) -> None:
         """Note a granted lease."""
@@ -72,16 +76,20 @@ class LeaseBook:
                 return Hold(lease=lease, amount_microtokens=amount_microtokens)
         return None
 
-    def finish(self, now_s: float, hold: Hold, charge_microtokens: int) -> None:
-        """The request ended: what it did not cost is free again. A charge above the hold eats what is free."""
+    def finish(self, hold: Hold, charge_microtokens: int, sequence: int) -> None:
+        """The request ended: what it did not cost is free again. A charge above the hold eats what is free.
+
+        The charge stays covered until billing has committed `sequence`, its number in the spool.
+        """
         lease = hold.lease
         lease.in_flight_microtokens -= hold.amount_microtokens
         lease.free_microtokens = max(
             0, lease.free_microtokens + hold.amount_microtokens - charge_microtokens
         )
         if charge_microtokens:
-            lease.forget_seen(now_s)
-            lease.unseen.append((now_s, charge_microtokens))
+            lease.forget_seen(self._applied)
+            lease.unseen.append((sequence, charge_microtokens))
+            lease.unseen_microtokens += charge_microtokens
 
     def runs_low(self, now_s: float, account_id: UUID, amount_microtokens: int) -> bool:
         """Whether the account should get a new lease before the next requests need it."""
@@ -104,7 +112,7 @@ class LeaseBook:
         for leases in self._by_account.values():
             for lease in leases:
                 if lease.expires_at_s <= now_s:
-                    yield lease, lease.keep_microtokens(now_s)
+                    yield lease, self.keep_microtokens(lease)
 
     def all(self) -> list[HeldLease]:
         """Every lease that is not closed."""

@@ -41,9 +41,16 @@ class Wallets:
             self._refill_soon(account_id, amount_microtokens)
         return hold
 
-    def finish(self, hold: Hold, charge_microtokens: int) -> None:
-        """The request is over and cost this much."""
-        self._book.finish(self._clock.monotonic_s(), hold, charge_microtokens)
+    def finish(self, hold: Hold, charge_microtokens: int, sequence: int = 0) -> None:
+        """The request is over and cost this much; `sequence` is the number of its charge in the spool.
+
+        0 is a charge that the spool does not hold; nothing covers it from now on.
+        """
+        self._book.finish(hold, charge_microtokens, sequence)
+
+    def applied(self, sequence: int) -> None:
+        """Billing has committed every charge up to this number of the spool's run."""
+        self._book.applied(sequence)
 
     async def run(self) -> None:
         """Give expired leases back for ever."""
@@ -57,9 +64,8 @@ class Wallets:
 
     async def give_all_back(self) -> None:
         """At shutdown: free everything that no running request needs."""
-        now_s = self._clock.monotonic_s()
         for lease in self._book.all():
-            await self._give_back(lease, lease.keep_microtokens(now_s))
+            await self._give_back(lease, self._book.keep_microtokens(lease))
 
     async def _hold_from_new_lease(self, account_id: UUID, amount_microtokens: int) -> Hold:
         lock = self._locks.setdefault(account_id, anyio.Lock())
