@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import anyio
 from litestar import Litestar, asgi
@@ -12,7 +13,7 @@ from litestar.types import Receive, Scope, Send
 
 from aibridge_common.bus.nats import Bus
 from aibridge_common.clients.billing import BillingClient
-from aibridge_common.clock import SystemClock
+from aibridge_common.clock import Clock, SystemClock
 from aibridge_common.db.engine import answers, open_database
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX
 from aibridge_common.settings import parse_tokens
@@ -35,7 +36,7 @@ from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import further_budget
 from aibridge_router.gossip import Gossip
 from aibridge_router.settings import Settings
-from aibridge_router.spool.outbox import Outbox
+from aibridge_router.spool.spool import Spool
 from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.pools import Pools
@@ -55,6 +56,24 @@ class Running:
         self.catalog: CatalogRefresh | None = None
         self.egress = EgressPool()
         self.admin: Administration | None = None
+
+
+def _services(
+    settings: Settings, clock: Clock, egress: EgressPool, wallets: Wallets, spool: Spool
+) -> Services:
+    rng = random.Random()  # noqa: S311 - spreads load, guards nothing
+    return Services(
+        pools=Pools(),
+        egress=egress,
+        wallets=wallets,
+        spool=spool,
+        clock=clock,
+        health=Health(rng),
+        further=further_budget(),
+        fetcher=Fetcher(enabled=settings.fetch_urls),
+        rng=rng,
+        repeats=Repeats(),
+    )
 
 
 def create_app(settings: Settings, drain: Drain) -> Litestar:
@@ -86,7 +105,13 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
     async def running(_app: Litestar) -> AsyncGenerator[None]:
         bus = state.bus = await Bus.connect(settings.nats_url.reveal(), settings.name)
         billing = BillingClient(settings.billing_url, settings.service_token)
-        outbox, pools, pumps = Outbox(settings.name), Pools(), Pumps()
+        spool = Spool(
+            Path(settings.spool_dir), settings.name, clock, bytes_max=settings.spool_bytes_max
+        )
+        pumps = Pumps()
+        wallets = Wallets(billing, clock, settings.name)
+        services = _services(settings, clock, state.egress, wallets, spool)
+        pools, health = services.pools, services.health
         egress = state.egress
 
         def on_loaded(registry: Registry) -> None:
@@ -95,29 +120,14 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
 
         catalog = state.catalog = CatalogRefresh(database, billing, sealer, clock, on_loaded)
         prober = EgressProber(egress, pools, catalog.base_urls, clock)
-        wallets = Wallets(billing, clock, settings.name)
-        rng = random.Random()  # noqa: S311 - spreads load, guards nothing
-        health = Health(rng)
         state.admin = Administration(database, sealer, bus, egress, health, clock, settings.name)
-        services = Services(
-            pools=pools,
-            egress=egress,
-            wallets=wallets,
-            outbox=outbox,
-            clock=clock,
-            health=health,
-            further=further_budget(),
-            fetcher=Fetcher(enabled=settings.fetch_urls),
-            rng=rng,
-            repeats=Repeats(),
-        )
         limiter = Limiter(settings.concurrency_max, settings.lag_max_ms / 1000)
         state.relay = Relay(guard, catalog, services, pumps, limiter, drain)
         drain.on_last_call(pumps.cut)
         gossip = Gossip(health, clock, settings.name)
         background: dict[str, Callable[[], Awaitable[None]]] = {
             "catalog": partial(catalog.run, bus),
-            "outbox": partial(outbox.run, bus),
+            "spool": partial(spool.run, bus, billing, wallets.applied),
             "wallets": wallets.run,
             "egress": prober.run,
             "pumps": pumps.watch,
@@ -130,11 +140,12 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
                     tasks.start_soon(supervised, name, work)
                 yield
                 await pumps.drain(drain.remaining_s)
-                await outbox.drain(SETTLE_TIMEOUT_S)
+                await spool.drain(SETTLE_TIMEOUT_S)
                 await wallets.give_all_back()
                 tasks.cancel_scope.cancel()
         finally:
             pools.close()
+            spool.close()
             await billing.close()
             await bus.close()
             await database.dispose()

@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -31,7 +32,7 @@ from aibridge_router.exchange.pump import Pumps
 from aibridge_router.exchange.repeats import Repeats
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import further_budget
-from aibridge_router.spool.outbox import Outbox
+from aibridge_router.spool.spool import Spool
 from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.pools import Pools
@@ -81,14 +82,14 @@ def catalog() -> SimpleNamespace:
 
 
 @pytest.fixture
-async def client(catalog: SimpleNamespace) -> AsyncIterator[httpx.AsyncClient]:
+async def client(catalog: SimpleNamespace, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The relay on the routes that the router's application gives it."""
     clock = FrozenClock(datetime(2026, 1, 1, tzinfo=UTC))
     services = Services(
         pools=Pools(),
         egress=EgressPool(),
         wallets=Wallets(cast("BillingClient", NoMoney()), clock, "router-0"),
-        outbox=Outbox("router-0"),
+        spool=Spool(tmp_path, "router-0", clock),
         clock=clock,
         health=Health(random.Random(1)),
         further=further_budget(),

@@ -138,7 +138,7 @@ class TestHold:
 
     async def test_what_a_request_did_not_cost_is_free_for_the_next(self, purse: Purse) -> None:
         hold = await purse.wallets.hold(ACCOUNT, 100)
-        purse.wallets.finish(hold, 30)
+        purse.wallets.finish(hold, 30, 1)
 
         assert purse.free == 770
 
@@ -164,7 +164,7 @@ class TestRefill:
 class TestGiveBack:
     async def test_an_unused_lease_goes_back_when_it_expires(self, running: Purse) -> None:
         hold = await running.wallets.hold(ACCOUNT, 100)
-        running.wallets.finish(hold, 0)
+        running.wallets.finish(hold, 0, 1)
         running.clock.advance(60)
         await running.until(1)
 
@@ -190,7 +190,7 @@ class TestGiveBack:
 
     async def test_it_is_tried_again_while_billing_is_away(self, running: Purse) -> None:
         hold = await running.wallets.hold(ACCOUNT, 100)
-        running.wallets.finish(hold, 0)
+        running.wallets.finish(hold, 0, 1)
         running.billing.away = True
         running.clock.advance(60)
         await asyncio.sleep(0.02)
@@ -205,7 +205,7 @@ class TestGiveBack:
     async def test_at_shutdown_only_what_is_needed_stays(self, purse: Purse) -> None:
         first = await purse.wallets.hold(ACCOUNT, 100)
         second = await purse.wallets.hold(OTHER, 50)
-        purse.wallets.finish(first, 0)
+        purse.wallets.finish(first, 0, 1)
         await purse.wallets.give_all_back()
 
         assert sorted(purse.billing.returned, key=lambda back: back[1]) == [

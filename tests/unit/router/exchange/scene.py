@@ -32,7 +32,7 @@ from aibridge_router.exchange.pump import Pumps
 from aibridge_router.exchange.repeats import Repeats
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import Rules, further_budget
-from aibridge_router.spool.outbox import Outbox
+from aibridge_router.spool.spool import Spool
 from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.pools import Pools
@@ -232,14 +232,28 @@ class Billing:
         )
 
 
+class WatchedSpool(Spool):
+    """The spool, and what was put into it."""
+
+    events: list[UsageRecorded]
+
+    def __init__(self, folder: Path, router: str, clock: SystemClock) -> None:
+        self.events = []
+        super().__init__(folder, router, clock)
+
+    def final(self, event: UsageRecorded) -> int:
+        self.events.append(event)
+        return super().final(event)
+
+
 class Scene:
     """One router's exchange room with one vendor behind it."""
 
-    def __init__(self, vendor: Vendor) -> None:
+    def __init__(self, vendor: Vendor, folder: Path) -> None:
         self.vendor = vendor
         self.billing = Billing()
-        self.outbox = Outbox("router-test")
         clock = SystemClock()
+        self.spool = WatchedSpool(folder, "router-test", clock)
         self.wallets = Wallets(cast("BillingClient", self.billing), clock, "router-test")
         self.pools = Pools()
         self.egress = EgressPool()
@@ -248,7 +262,7 @@ class Scene:
             pools=self.pools,
             egress=self.egress,
             wallets=self.wallets,
-            outbox=self.outbox,
+            spool=self.spool,
             clock=clock,
             health=self.health,
             further=further_budget(),
@@ -308,7 +322,7 @@ class Scene:
 
     @property
     def events(self) -> list[UsageRecorded]:
-        return list(self.outbox._waiting)
+        return list(self.spool.events)
 
     @property
     def charged(self) -> int:
@@ -398,17 +412,18 @@ def registry(
 
 
 @asynccontextmanager
-async def opened() -> AsyncGenerator[Scene]:
+async def opened(folder: Path) -> AsyncGenerator[Scene]:
     vendor = Vendor()
     server = await asyncio.start_server(vendor.serve, "127.0.0.1", 0)
     vendor.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    scene = Scene(vendor)
+    scene = Scene(vendor, folder)
     watch = asyncio.ensure_future(scene.pumps.watch())
     try:
         yield scene
     finally:
         watch.cancel()
         scene.pools.close()
+        scene.spool.close()
         server.close()
         await vendor.close()
         with suppress(asyncio.CancelledError):

@@ -344,10 +344,8 @@ class TestRefusal:
         assert scene.vendor.asked == []
         assert_nothing_charged(scene)
 
-    async def test_a_full_outbox_takes_no_new_work(
-        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("aibridge_router.spool.outbox.WAITING_EVENTS_MAX", 0)
+    async def test_a_full_spool_takes_no_new_work(self, scene: Scene) -> None:
+        scene.spool._state.disk_full(0, full=True)
         browser = await scene.serve("openai_chat")
 
         assert browser.status == 503

@@ -659,7 +659,7 @@ class TestOfTheRequest:
         chained.vendor.scripts["anthropic"] = Peer.left
         await serve(chained, "openai_chat", stream=True)
         chained.browser = Browser()
-        chained.outbox._waiting.clear()
+        chained.spool.events.clear()
         began_s = asyncio.get_running_loop().time()
         browser = await serve(chained, "openai_chat", stream=True)
 

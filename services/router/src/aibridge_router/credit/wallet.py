@@ -41,11 +41,8 @@ class Wallets:
             self._refill_soon(account_id, amount_microtokens)
         return hold
 
-    def finish(self, hold: Hold, charge_microtokens: int, sequence: int = 0) -> None:
-        """The request is over and cost this much; `sequence` is the number of its charge in the spool.
-
-        0 is a charge that the spool does not hold; nothing covers it from now on.
-        """
+    def finish(self, hold: Hold, charge_microtokens: int, sequence: int) -> None:
+        """The request is over and cost this much; `sequence` is the number of its charge in the spool, 0 for none."""
         self._book.finish(hold, charge_microtokens, sequence)
 
     def applied(self, sequence: int) -> None:

@@ -34,17 +34,22 @@ class Charge(Struct, frozen=True, kw_only=True):
     event: UsageRecorded | None
 
 
+def input_estimate(attempt: Attempt) -> int:
+    """Tokens of the prompt, where the provider does not say."""
+    context_tokens = attempt.step.target.model.context_tokens
+    return min(len(attempt.plan.body) // BYTES_PER_TOKEN, context_tokens)
+
+
 def ending_of(attempt: Attempt, reply: WholeReply | None, left_by_client: bool) -> Ending:
     """How the attempt ended, as far as money is concerned."""
-    model, tap = attempt.step.target.model, attempt.tap
-    input_estimate = min(len(attempt.plan.body) // BYTES_PER_TOKEN, model.context_tokens)
+    tap, estimate = attempt.tap, input_estimate(attempt)
     if reply is not None:
         return Ending(
             outcome=Outcome.COMPLETED,
             reported=reply.usage,
             reported_is_final=reply.usage is not None,
             delivered_tokens=reply.upstream_bytes // BYTES_PER_TOKEN,
-            input_estimate=input_estimate,
+            input_estimate=estimate,
         )
     if tap is None:
         return Ending(outcome=Outcome.UPSTREAM_ERROR)
@@ -59,7 +64,7 @@ def ending_of(attempt: Attempt, reply: WholeReply | None, left_by_client: bool) 
         reported=tap.usage,
         reported_is_final=tap.usage_is_final,
         delivered_tokens=tap.output_estimate,
-        input_estimate=input_estimate,
+        input_estimate=estimate,
     )
 
 
@@ -74,7 +79,7 @@ def charge_for(
     now_s = clock.monotonic_s()
     first_s = began.first_content_s if began.first_content_s is not None else now_s
     event = UsageRecorded(
-        event_id=_event_id(inbound.request_id, leg),
+        event_id=leg_id(inbound.request_id, leg),
         request_id=inbound.request_id if leg else None,
         account_id=inbound.account_id,
         key_id=inbound.key_id,
@@ -104,6 +109,6 @@ def _price(attempt: Attempt, usage: Usage, request_id: str) -> int:
         return 0
 
 
-def _event_id(request_id: UUID, leg: int) -> UUID:
+def leg_id(request_id: UUID, leg: int) -> UUID:
     """The idempotency key of a charge: the request's own, and for further legs of the same request its neighbours."""
     return UUID(int=request_id.int ^ leg)

@@ -40,7 +40,13 @@ from aibridge_router.exchange.attempt import (
     failure_on_the_wire,
 )
 from aibridge_router.exchange.carriage import CarriedStream
-from aibridge_router.exchange.charge import Began, charge_for, ending_of
+from aibridge_router.exchange.charge import (
+    Began,
+    charge_for,
+    ending_of,
+    input_estimate,
+    leg_id,
+)
 from aibridge_router.exchange.continuation import ContinuableStream
 from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.inline import FetchFirst
@@ -53,7 +59,8 @@ from aibridge_router.failover.budget import Budget
 from aibridge_router.failover.failure import Failure
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import Rules, Step, Walk
-from aibridge_router.spool.outbox import Outbox
+from aibridge_router.spool.records import Progress, Start
+from aibridge_router.spool.spool import Spool
 from aibridge_router.upstream.egress import EgressEvent, EgressPool, WayOut
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.headers import returned_headers
@@ -64,6 +71,9 @@ DEADLINE_S = 600.0
 
 LAST_WORD_S = 5.0
 """How long a client may take to hear that the deadline passed."""
+
+PROGRESS_CHUNKS, PROGRESS_S = 50, 2.0
+"""How much of a stream may pass before the spool knows: what a killed router cannot charge."""
 
 ANSWER_S = 2.0
 """Kept back from the deadline, so that there is time to say that it passed."""
@@ -98,7 +108,7 @@ class Services(Struct, frozen=True, kw_only=True):
     pools: Pools
     egress: EgressPool
     wallets: Wallets
-    outbox: Outbox
+    spool: Spool
     clock: Clock
     health: Health
     further: Budget
@@ -144,7 +154,10 @@ class Exchange:
         self._reply: WholeReply | None = None
         self._legs: list[dict[str, object]] = []
         """What other models gave of a stream that was continued."""
-        self._settled = -1
+        self._leg = 0
+        """Which of several models that give one answer is at work."""
+        self._noted = False
+        """Whether the spool knows that this leg has begun."""
         self._session = session_of(inbound, asked)
         self._ways_out_tried: dict[str, set[str]] = {}
         self._walk = services.walk(self._session, asked, rules)
@@ -176,7 +189,7 @@ class Exchange:
 
     async def _serve(self) -> None:
         services, walk = self._services, self._walk
-        services.outbox.check_room()
+        services.spool.check_room()
         if self.streams:
             self.client.watch()
         while (step := walk.next(services.clock.monotonic_s())) is not None:
@@ -237,7 +250,7 @@ class Exchange:
             self._walk.skip(step, f"the balance does not cover it: {error.message}")
             return False
         if self._hold is not None:
-            wallets.finish(self._hold, 0)
+            wallets.finish(self._hold, 0, 0)
         self._hold, self._held_microtokens = hold, worst
         return True
 
@@ -269,6 +282,7 @@ class Exchange:
             left_s=left_s,
         )
         try:
+            self._note_start(attempt)
             reply = await attempt.run()
         except AttemptFailed as failed:
             attempt.close()
@@ -290,6 +304,44 @@ class Exchange:
         else:
             await self._answer(attempt, reply)
         return True
+
+    def _note_start(self, attempt: Attempt) -> None:
+        """Before the first provider is asked: from here on this leg is charged even if this process dies."""
+        if self._noted:
+            return
+        hold, target = self._hold, attempt.step.target
+        assert hold is not None, "nothing is sent without a hold"
+        self._services.spool.start(
+            Start(
+                request_id=leg_id(self._inbound.request_id, self._leg),
+                account_id=self._inbound.account_id,
+                key_id=self._inbound.key_id,
+                lease_id=hold.lease_id,
+                hold_microtokens=hold.amount_microtokens,
+                requested_model=self._asked.head.model,
+                model=target.model.id,
+                provider=target.provider.name,
+                price_version=target.card.version,
+                input_tokens_estimate=input_estimate(attempt),
+                endpoint=self._asked.dialect.value,
+                stream=self.streams,
+                at=self._services.clock.now(),
+            )
+        )
+        self._noted = True
+
+    def _note_progress(self, attempt: Attempt, tap: CarriedStream) -> None:
+        target = attempt.step.target
+        self._services.spool.progress(
+            Progress(
+                request_id=leg_id(self._inbound.request_id, self._leg),
+                model=target.model.id,
+                provider=target.provider.name,
+                price_version=target.card.version,
+                usage=tap.usage,
+                output_tokens_estimate=tap.output_estimate,
+            )
+        )
 
     def _way_out(self, now_s: float, step: Step) -> WayOut | None:
         provider = step.target.provider
@@ -343,6 +395,7 @@ class Exchange:
         headers = self._answer_headers(response)
         headers.append((b"content-length", b"%d" % len(reply.body)))
         self.answer = Answer(status=response.status, headers=headers, body=reply.body)
+        self._settle(attempt)  # first written, then given
         await self.client.start(response.status, headers)
         await self.client.finish(reply.body)
 
@@ -357,7 +410,7 @@ class Exchange:
             await client.start(response.status, headers)
         if attempt.held:
             await client.write(self._with_legs(attempt.held, tap))
-        failure = await self._relay(response, attempt.step.target.model.idle_timeout_s, tap)
+        failure = await self._relay(attempt, response, tap)
         if failure is None:
             return await client.finish()
         now_s = self._services.clock.monotonic_s()
@@ -368,10 +421,14 @@ class Exchange:
             return await client.finish()  # the provider's own error event has passed
         raise words_for(failure, attempt.provider)
 
-    async def _relay(self, response: Response, idle_s: float, tap: CarriedStream) -> Failure | None:
+    async def _relay(
+        self, attempt: Attempt, response: Response, tap: CarriedStream
+    ) -> Failure | None:
         """Carry the rest of a stream; what broke it, if something did."""
         clock, client = self._services.clock, self.client
-        frame_at_s = clock.monotonic_s()
+        idle_s = attempt.step.target.model.idle_timeout_s
+        frame_at_s = noted_at_s = clock.monotonic_s()
+        chunks = 0
         try:
             while data := await response.next_chunk(
                 max(0.0, frame_at_s + idle_s - clock.monotonic_s())
@@ -381,6 +438,10 @@ class Exchange:
                     await client.write(self._with_legs(data, tap))
                     # Only whole frames count as life: a vendor that drips bytes is silent too.
                     frame_at_s = clock.monotonic_s()
+                    chunks += 1
+                    if chunks >= PROGRESS_CHUNKS or frame_at_s > noted_at_s + PROGRESS_S:
+                        chunks, noted_at_s = 0, frame_at_s
+                        self._note_progress(attempt, tap)
         except TransportError as error:
             return failure_on_the_wire(error)
         except NO_ANSWER:
@@ -554,14 +615,16 @@ class Exchange:
             attempt.close()
         if attempt is not None and not attempt.settled:
             self._settle(attempt)
-        elif self._hold is not None:
-            self._services.wallets.finish(self._hold, 0)
+        if self._noted:
+            self._services.spool.nothing(leg_id(self._inbound.request_id, self._leg))
+            self._noted = False
+        if self._hold is not None:
+            self._services.wallets.finish(self._hold, 0, 0)
             self._hold = None
 
     def _settle(self, attempt: Attempt) -> Usage:
         """Charge what the attempt gave, once, and free the rest of the hold."""
         attempt.settled = True
-        self._settled += 1
         hold, self._hold = self._hold, None
         assert hold is not None, "nothing is sent without a hold"
         began = Began(
@@ -571,10 +634,15 @@ class Exchange:
             first_content_s=self._first_content_s,
         )
         ending = ending_of(attempt, self._reply, self._left_by_client)
-        charge = charge_for(began, attempt, ending, hold, self._services.clock, leg=self._settled)
+        charge = charge_for(began, attempt, ending, hold, self._services.clock, leg=self._leg)
+        sequence = 0
         if charge.event is not None:
-            self._services.outbox.put(charge.event)
-        self._services.wallets.finish(hold, charge.amount_microtokens)
+            sequence = self._services.spool.final(charge.event)
+        elif self._noted:
+            self._services.spool.nothing(leg_id(self._inbound.request_id, self._leg))
+        self._noted = False
+        self._leg += 1
+        self._services.wallets.finish(hold, charge.amount_microtokens, sequence)
         return charge.usage
 
     @property

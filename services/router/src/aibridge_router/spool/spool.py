@@ -150,11 +150,14 @@ class Spool:
             tasks.start_soon(self._publisher.run, bus)
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait until the bus has everything, or the time is up. What it has not is sent after the next start."""
+        """Wait until billing has settled everything, or the time is up; the rest is sent after the next start.
+
+        Then leases can be given back whole: a charge that is not settled keeps its share set aside.
+        """
         self._writer.sync_soon()
         self._writer.flush()
         with anyio.move_on_after(timeout_s):
-            while not self._publisher.is_idle:  # noqa: ASYNC110 - happens once, at shutdown
+            while self._state.unapplied or not self._publisher.is_idle:  # noqa: ASYNC110 - happens once, at shutdown
                 await anyio.sleep(0.02)
 
     def close(self) -> None:

@@ -59,8 +59,9 @@ class Writer:
         """Begin to make durable. `on_fatal` is called from any thread and must not return."""
         self._loop = asyncio.get_running_loop()
         self._on_durable, self._on_full, self._on_fatal = on_durable, on_full, on_fatal
-        self._thread = threading.Thread(target=self._make_durable, name="spool", daemon=True)
-        self._thread.start()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._make_durable, name="spool", daemon=True)
+            self._thread.start()
         self.flush()
         if self.is_full:
             on_full(True)
