@@ -67,7 +67,7 @@ async def test_no_stream_breaks(stopped: tuple[str, ...], pair: Pair, trouble: T
         assert await pair.gone(service) in {0, -15}
 
 
-async def test_who_comes_while_the_router_drains_is_told_to_come_back(
+async def test_who_comes_while_the_router_drains_is_served_or_told_to_come_back(
     pair: Pair, trouble: Trouble
 ) -> None:
     streams = [
@@ -79,6 +79,6 @@ async def test_who_comes_while_the_router_drains_is_told_to_come_back(
 
     late = await send(pair, ask("chat", "gpt-4o", "Am I late?", stream=False, key=trouble.key))
 
-    assert late.answer.status == 503, late.why_not
-    assert int(late.answer.headers["retry-after"]) >= 1
+    refused = late.answer.status == 503 and int(late.answer.headers["retry-after"]) >= 1
+    assert late.served or refused, late.why_not
     assert all(one.served for one in await asyncio.gather(*streams))
