@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import IntEnum
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from aibridge_common.structs import Event
 from aibridge_common.usage import Usage
@@ -37,6 +37,17 @@ class Outcome(IntEnum):
     RECOVERED = 5
 
 
+class AttemptRecorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One call of a provider for an exchange. `ended` is `answered` or the class of its failure."""
+
+    model: str
+    provider: str
+    ended: str
+    took_ms: int
+    own_key: bool = False
+    """Whether the customer's own key was used, so that the provider charged the customer."""
+
+
 class UsageRecorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One exchange that ended; `event_id` is its request id, so that it is charged at most once.
 
@@ -60,6 +71,10 @@ class UsageRecorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
     first_content_ms: int = 0
     total_ms: int = 0
     request_id: UUID | None = None
+    attempts: list[AttemptRecorded] = []
+    """Every call that was made, in order; the last one is what is charged."""
+    reported: list[Raw] = []
+    """The provider's own usage objects, as they came: the first and the last."""
 
 
 class UsageEnvelope(Event, frozen=True, kw_only=True, tag_field="type", tag="usage.recorded.v1"):
