@@ -25,9 +25,6 @@ from aibridge_common.telemetry.log import get_logger
 
 _FORMING_ATTEMPTS = 30
 
-_HEARTBEAT_SHARE = 0.3
-"""Of the time a fetch may take: a server that is gone is noticed within it."""
-
 Handler = Callable[[bytes], Awaitable[None]]
 
 
@@ -131,9 +128,7 @@ class Consumer:
     async def fetch(self, count: int, timeout_s: float) -> list[Message]:
         """Up to `count` messages; an empty list when none came in time."""
         try:
-            found = await self._subscription.fetch(
-                count, timeout=timeout_s, heartbeat=timeout_s * _HEARTBEAT_SHARE
-            )
+            found = await self._subscription.fetch(count, timeout=timeout_s)
         except (nats.errors.TimeoutError, TimeoutError):
             return []
         except nats.errors.Error as error:
