@@ -22,6 +22,7 @@ IN_TROUBLE = (
 """Files that make vendors fail. Breakers remember, so these have a product of their own, in a process of their own."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/e2e/" in item.nodeid:
