@@ -50,6 +50,7 @@ ROUTES = {
         ("GET", "/v1/usage"),
         ("POST", "/v1/leases"),
         ("POST", "/v1/leases/{lease_id:uuid}/release"),
+        ("GET", "/v1/spool/{router:str}"),
     },
     "router": {
         ("GET", "/v1/admin/chains"),
