@@ -27,6 +27,7 @@ from aibridge_router.exchange.carriage import CarriedStream
 from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.plan import Plan
 from aibridge_router.exchange.refusals import own_words, words_for
+from aibridge_router.exchange.reported import Reported
 from aibridge_router.failover.failure import Failure, classify, classify_event
 from aibridge_router.failover.retry_after import retry_after_s
 from aibridge_router.failover.walk import Step
@@ -120,6 +121,7 @@ class Attempt:
         self.response: Response | None = None
         self.tap: CarriedStream | None = None
         self.settled = False
+        self.reported = Reported()
         self.held = b""
         """What the client gets first of a stream, held back until the commit point."""
 
@@ -201,6 +203,7 @@ class Attempt:
 
     async def _read_whole(self, response: Response) -> WholeReply:
         body = await self._read(response, ANSWER_BYTES_MAX)
+        self.reported.see(body)
         try:
             answer, usage = self.plan.carriage.answer(body, self.context)
         except UnfinishedAnswer as error:
@@ -221,6 +224,7 @@ class Attempt:
             if not data:
                 break
             came += data
+            self.reported.see(data)
             self.held += tap.feed(data)
             if tap.failed and not tap.committed:
                 raise self._failed_inside(came)

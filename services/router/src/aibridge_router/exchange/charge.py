@@ -5,7 +5,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from aibridge_common.clock import Clock
-from aibridge_common.events.usage import Outcome, UsageRecorded
+from aibridge_common.events.usage import AttemptRecorded, Outcome, UsageRecorded
 from aibridge_common.telemetry.log import get_logger
 from aibridge_common.usage import ImplausibleUsage, Usage, charge_microtokens
 from aibridge_router.credit.book import Hold
@@ -24,6 +24,7 @@ class Began(Struct, frozen=True, kw_only=True):
     asked: Asked
     at_s: float
     first_content_s: float | None
+    attempts: list[AttemptRecorded]
 
 
 class Charge(Struct, frozen=True, kw_only=True):
@@ -96,6 +97,8 @@ def charge_for(
         stream=attempt.tap is not None,
         first_content_ms=int((first_s - began.at_s) * 1000),
         total_ms=int((now_s - began.at_s) * 1000),
+        attempts=list(began.attempts),
+        reported=attempt.reported.objects(),
     )
     amount = _price(attempt, settlement.usage, inbound.public_id)
     return Charge(usage=settlement.usage, amount_microtokens=amount, event=event)

@@ -21,6 +21,7 @@ from aibridge_common.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
+from aibridge_common.events.usage import AttemptRecorded
 from aibridge_common.transport import Response, TransportError
 from aibridge_common.usage import Usage
 from aibridge_common.web.client import Client
@@ -156,6 +157,8 @@ class Exchange:
         """What other models gave of a stream that was continued."""
         self._leg = 0
         """Which of several models that give one answer is at work."""
+        self._attempts: list[AttemptRecorded] = []
+        self._attempt_began_s = self._began_s
         self._noted = False
         """Whether the spool knows that this leg has begun."""
         self._session = session_of(inbound, asked)
@@ -258,7 +261,7 @@ class Exchange:
         """Make one attempt; whether it answered. What it means for others is reported either way."""
         services = self._services
         health, clock = services.health, services.clock
-        began_s = clock.monotonic_s()
+        began_s = self._attempt_began_s = clock.monotonic_s()
         probe = self._walk.begin(began_s, step)
         way_out = self._way_out(began_s, step)
         if way_out is None:
@@ -343,6 +346,17 @@ class Exchange:
             )
         )
 
+    def _note_attempt(self, step: Step, ended: str, now_s: float) -> None:
+        target = step.target
+        self._attempts.append(
+            AttemptRecorded(
+                model=target.model.id,
+                provider=target.provider.name,
+                ended=ended,
+                took_ms=int((now_s - self._attempt_began_s) * 1000),
+            )
+        )
+
     def _way_out(self, now_s: float, step: Step) -> WayOut | None:
         provider = step.target.provider
         tried = self._ways_out_tried.get(provider.name, ())
@@ -369,6 +383,7 @@ class Exchange:
     def _note_failure(self, step: Step, failed: AttemptFailed, *, probe: bool) -> None:
         now_s = self._services.clock.monotonic_s()
         self._failed.append((step, failed))
+        self._note_attempt(step, failed.failure.value, now_s)
         if failed.failure is Failure.SILENT and not self._has_time:
             # It had less time than it may take: that says nothing about it.
             self._services.health.abandoned(step.way, probe=probe)
@@ -433,6 +448,7 @@ class Exchange:
             while data := await response.next_chunk(
                 max(0.0, frame_at_s + idle_s - clock.monotonic_s())
             ):
+                attempt.reported.see(data)
                 data = tap.feed(data)
                 if data:
                     await client.write(self._with_legs(data, tap))
@@ -632,7 +648,9 @@ class Exchange:
             asked=self._asked,
             at_s=self._began_s,
             first_content_s=self._first_content_s,
+            attempts=self._attempts,
         )
+        self._note_attempt(attempt.step, "answered", self._services.clock.monotonic_s())
         ending = ending_of(attempt, self._reply, self._left_by_client)
         charge = charge_for(began, attempt, ending, hold, self._services.clock, leg=self._leg)
         sequence = 0
