@@ -20,12 +20,11 @@ CHAT = "/v1/chat/completions"
 class Rig:
     """An edge with two routers; `own` is the one that its account belongs to."""
 
-    def __init__(self, edge: Edge, first: Router, second: Router, folder: Path) -> None:
-        self.edge, self.folder = edge, folder
-        self.routers = [first, second]
+    def __init__(self, edge: Edge, folder: Path) -> None:
+        self.edge = edge
         urls = [f"unix:{folder}/router.sock", f"unix:{folder}/router-1.sock"]
         own, other = Routers(urls).order(0, FACTS.account_id)
-        self.own, self.other = self.routers[own], self.routers[other]
+        self.own, self.other = edge.routers[own], edge.routers[other]
 
     async def stop(self, router: Router) -> None:
         """Listen no more, and cut what is open."""
@@ -42,7 +41,7 @@ async def rig() -> AsyncIterator[Rig]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         edge = await stack.enter_async_context(running(folder, routers=2))
-        yield Rig(edge, *edge.routers, folder)
+        yield Rig(edge, folder)
 
 
 async def refuse(peer: Peer) -> None:
