@@ -17,7 +17,13 @@ from aibridge_common.contracts.billing import (
     UsagePage,
 )
 from aibridge_common.db.engine import transaction
-from aibridge_common.errors import AIBridgeError, InsufficientBalance, InvalidRequest, Unavailable
+from aibridge_common.errors import (
+    AIBridgeError,
+    Conflict,
+    InsufficientBalance,
+    InvalidRequest,
+    Unavailable,
+)
 from aibridge_common.ids import public_request_id, uuid7
 from aibridge_common.settings import Secret
 from tests.fixtures.books import UNIT_MODEL, UNIT_PRICE, Books, charge
@@ -57,7 +63,7 @@ async def test_rate_cards(billing: BillingClient) -> None:
 
 
 async def test_acquire_and_release_a_lease(billing: BillingClient, books: Books) -> None:
-    account = await books.account(100)
+    account = await books.account(120)
     wanted = command(account)
 
     lease = await billing.acquire_lease(wanted)
@@ -104,6 +110,59 @@ async def test_a_lease_beyond_the_balance_is_refused_as_such(
         await billing.acquire_lease(command(account))
 
     assert (refusal.value.status, refusal.value.code) == (402, "insufficient_balance")
+
+
+async def test_half_of_a_workers_share_stays_for_the_others(
+    billing: BillingClient, books: Books
+) -> None:
+    account = await books.account(100)
+
+    first = await billing.acquire_lease(command(account, want_microtokens="90", holder="router-0"))
+    second = await billing.acquire_lease(command(account, want_microtokens="90", holder="router-1"))
+
+    assert [lease.granted_microtokens for lease in (first, second)] == ["50", "12"]
+
+
+async def test_where_a_lease_is_too_much_a_waiting_request_gets_its_hold(
+    billing: BillingClient, books: Books
+) -> None:
+    account = await books.account(30)
+    await billing.acquire_lease(command(account, want_microtokens="15", holder="router-0"))
+    with pytest.raises(InsufficientBalance) as refusal:
+        await billing.acquire_lease(command(account, holder="router-1"))
+    assert refusal.value.retry_after_s == 2
+
+    wanted = command(account, holder="router-1", request_waits=True)
+    hold = await billing.acquire_lease(wanted)
+
+    assert (hold.granted_microtokens, hold.one_request) == ("10", True)
+    assert await billing.acquire_lease(wanted) == hold
+    await books.settle(charge(account, 4, lease_id=hold.lease_id))
+    assert (await billing.balance(account)).reserved_microtokens == "15"
+
+
+async def test_what_was_given_back_is_not_granted_again(
+    billing: BillingClient, books: Books
+) -> None:
+    wanted = command(await books.account(100))
+    await billing.acquire_lease(wanted)
+    await billing.release_lease(wanted.lease_id)
+
+    with pytest.raises(Conflict):
+        await billing.acquire_lease(wanted)
+
+
+async def test_only_tokens_that_are_held_are_worth_waiting_for(
+    billing: BillingClient, books: Books
+) -> None:
+    account = await books.account(20)
+    await books.lease(account, 15)
+    with pytest.raises(InsufficientBalance) as held:
+        await billing.acquire_lease(command(account, request_waits=True))
+    with pytest.raises(InsufficientBalance) as too_small:
+        await billing.acquire_lease(command(account, min_microtokens="21", request_waits=True))
+
+    assert (held.value.retry_after_s, too_small.value.retry_after_s) == (2, None)
 
 
 async def test_a_wrong_field_is_refused_by_name(billing: BillingClient) -> None:

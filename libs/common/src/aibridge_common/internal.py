@@ -1,4 +1,4 @@
-"""The headers by which the gateway speaks to the router. Clients cannot set them: the edge forwards an allow-list."""
+"""The headers between gateway and router. Clients cannot set them: the edge forwards an allow-list."""
 
 from aibridge_common.routing import DEFAULT, RoutingOptions
 
@@ -7,6 +7,11 @@ ACCOUNT = b"x-ab-account"
 KEY = b"x-ab-key"
 ROUTING = b"x-ab-routing"
 DEADLINE_MS = b"x-ab-deadline-ms"
+
+REFUSED = b"x-ab-refused"
+"""Why a router did not begin a request; one that says so may be sent to another router."""
+DRAINING = b"draining"
+"""Its value while a router drains: nothing was read for a provider, held or charged. Beside it stands a 503."""
 
 BODY_BYTES_MAX = 32 * 2**20
 """The largest body served, which is Anthropic's own limit."""

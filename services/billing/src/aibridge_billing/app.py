@@ -67,7 +67,10 @@ def create_app(settings: Settings) -> Litestar:
     )
     return Litestar(
         [api, *health_routes({"database": database_ready, "bus": bus_ready})],
-        dependencies={"database": Provide(lambda: database, sync_to_thread=False)},
+        dependencies={
+            "database": Provide(lambda: database, sync_to_thread=False),
+            "bus": Provide(lambda: buses[0], sync_to_thread=False),
+        },
         plugins=[problem_details()],
         lifespan=[running],
         openapi_config=OpenAPIConfig(title="AI-Bridge billing", version="1"),

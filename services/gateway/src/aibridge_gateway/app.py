@@ -13,7 +13,6 @@ from aibridge_common.clients.auth import AuthClient
 from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import SystemClock
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX
-from aibridge_common.transport import Origin, Pool
 from aibridge_common.web.drain import Drain
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.overload import Limiter, watch_lag
@@ -21,7 +20,7 @@ from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
 from aibridge_gateway.edge.account import account_routes
 from aibridge_gateway.edge.admission import Admission
-from aibridge_gateway.edge.forward import Forwarder
+from aibridge_gateway.edge.forward import Forwarder, RouterAt
 from aibridge_gateway.edge.keyring import Keyring
 from aibridge_gateway.edge.relay import Relay
 from aibridge_gateway.settings import Settings
@@ -42,7 +41,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
     keyring = Keyring(auth, clock)
     limiter = Limiter(settings.concurrency_max, settings.lag_max_ms / 1000)
     admission = Admission(limiter, settings.account_concurrency_max)
-    router, prefix = Origin.parse(settings.router_url)
+    routers = RouterAt.parse(settings.router_url)
     state = Running()
 
     async def relay(scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,8 +56,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
     async def running(_app: Litestar) -> AsyncGenerator[None]:
         bus = await Bus.connect(settings.nats_url.reveal(), "gateway")
         await keyring.listen(bus)
-        pool = Pool(router)
-        forwarder = Forwarder(pool, prefix)
+        forwarder = Forwarder(routers)
         drain.on_last_call(forwarder.last_call)
         state.relay = Relay(keyring, admission, forwarder, drain, clock, settings.service_token)
         try:
@@ -67,7 +65,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
                 yield
                 tasks.cancel_scope.cancel()
         finally:
-            pool.close()
+            forwarder.close()
             await bus.close()
             await auth.close()
             await billing.close()

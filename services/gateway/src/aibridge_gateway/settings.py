@@ -8,7 +8,10 @@ PREFIX = "AIBRIDGE_GATEWAY_"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything the gateway can be told. `router_url` may be `unix:/path`."""
+    """Everything the gateway can be told.
+
+    `router_url` may be `unix:/path`, and may name several routers, separated by commas.
+    """
 
     nats_url: Secret
     service_token: Secret

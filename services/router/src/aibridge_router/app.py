@@ -128,7 +128,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
         background: dict[str, Callable[[], Awaitable[None]]] = {
             "catalog": partial(catalog.run, bus),
             "spool": partial(spool.run, bus, billing, wallets.applied),
-            "wallets": wallets.run,
+            "wallets": partial(wallets.run, bus),
             "egress": prober.run,
             "pumps": pumps.watch,
             "gossip": partial(gossip.run, bus),

@@ -19,11 +19,10 @@ from aibridge_common.clock import SystemClock
 from aibridge_common.contracts.auth import KeyFacts, KeyVerdict
 from aibridge_common.errors import Unavailable
 from aibridge_common.settings import Secret
-from aibridge_common.transport import Origin, Pool
 from aibridge_common.web.drain import Drain
 from aibridge_common.web.overload import Limiter
 from aibridge_gateway.edge.admission import Admission
-from aibridge_gateway.edge.forward import Forwarder
+from aibridge_gateway.edge.forward import Forwarder, RouterAt
 from aibridge_gateway.edge.keyring import Keyring
 from aibridge_gateway.edge.relay import Relay
 
@@ -100,6 +99,8 @@ async def say_ok(peer: Peer) -> None:
 class Router:
     """Answers every request by its script."""
 
+    listening: asyncio.Server
+
     def __init__(self) -> None:
         self.script: Script = say_ok
         self.asked: list[Asked] = []
@@ -136,7 +137,7 @@ class Edge:
 
     def __init__(
         self,
-        router: Router,
+        routers: list[Router],
         auth: FakeAuth,
         port: int,
         http: httpx.AsyncClient,
@@ -144,7 +145,7 @@ class Edge:
         drain: Drain,
         forwarder: Forwarder,
     ) -> None:
-        self.router = router
+        self.router, *_ = self.routers = routers
         self.auth = auth
         self.port = port
         self.http = http
@@ -179,15 +180,21 @@ class Edge:
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncGenerator[Edge]:
-    router, auth = Router(), FakeAuth()
-    path = directory / "router.sock"
-    listening = await asyncio.start_unix_server(router.serve, path)
-    pool = Pool(Origin(host="localhost", socket_path=str(path)))
+async def running(directory: Path, routers: int = 1) -> AsyncGenerator[Edge]:
+    behind = {
+        directory / f"router{f'-{number}' if number else ''}.sock": Router()
+        for number in range(routers)
+    }
+    auth = FakeAuth()
+    for path, router in behind.items():
+        router.listening = await asyncio.start_unix_server(router.serve, path)
     clock = SystemClock()
     keyring = Keyring(cast("AuthClient", auth), clock)
     drain = Drain(600)
-    limiter, forwarder = Limiter(CONCURRENCY_MAX), Forwarder(pool, "")
+    limiter, forwarder = (
+        Limiter(CONCURRENCY_MAX),
+        Forwarder(RouterAt.parse(",".join(f"unix:{path}" for path in behind))),
+    )
     drain.on_last_call(forwarder.last_call)
     admission = Admission(limiter, ACCOUNT_CONCURRENCY_MAX)
     relay = Relay(keyring, admission, forwarder, drain, clock, Secret(TOKEN))
@@ -214,10 +221,11 @@ async def running(directory: Path) -> AsyncGenerator[Edge]:
             await asyncio.sleep(0.005)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as http:
             try:
-                yield Edge(router, auth, port, http, limiter, drain, forwarder)
+                yield Edge([*behind.values()], auth, port, http, limiter, drain, forwarder)
             finally:
-                listening.close()
-                await router.close()
-                pool.close()
+                for router in behind.values():
+                    router.listening.close()
+                    await router.close()
+                forwarder.close()
                 server.should_exit = server.force_exit = True
                 await serving

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from aibridge_router.credit.book import HeldLease, Hold, LeaseBook
+from aibridge_router.credit.book import BURN_S, HeldLease, Hold, LeaseBook
 
 ACCOUNTS = [UUID(int=1), UUID(int=2)]
 accounts = st.sampled_from(ACCOUNTS)
@@ -45,6 +45,8 @@ class Granted(msgspec.Struct):
     """What the model knows of a lease."""
 
     lease: HeldLease
+    set_aside: int
+    """What billing keeps for it, were it to settle nothing."""
     running: int = 0
     charges: list[tuple[int, int]] = []
 
@@ -69,8 +71,15 @@ class BookAgainstModel(RuleBasedStateMachine):
     def grant(self, account: UUID, amount: int, ttl_s: float) -> None:
         number = len(self.granted) + 1
         one = lease(number, amount, self.now_s + ttl_s, account)
-        self.granted[one.lease_id] = Granted(lease=one)
+        self.granted[one.lease_id] = Granted(lease=one, set_aside=amount)
         self.book.add(one)
+
+    @rule(target=holds, account=accounts, amount=st.integers(1, 400))
+    def grant_for_one(self, account: UUID, amount: int) -> Any:
+        one = lease(len(self.granted) + 1, amount, self.now_s + 60, account)
+        self.granted[one.lease_id] = Granted(lease=one, set_aside=amount, running=amount)
+
+        return (self.book.add_for_one(self.now_s, one), account)
 
     @rule(target=holds, account=accounts, amount=st.integers(1, 400))
     def admit(self, account: UUID, amount: int) -> Any:
@@ -116,14 +125,36 @@ class BookAgainstModel(RuleBasedStateMachine):
 
     @rule()
     def give_back(self) -> None:
-        for one, keep in list(self.book.expired(self.now_s)):
+        self.billing_hears(self.book.take_due(self.now_s))
+
+    @rule(account=accounts)
+    def recall(self, account: UUID) -> None:
+        """Nothing that runs or that billing has not seen is given back, and everything else is."""
+        self.billing_hears(self.book.take_back(account))
+
+        assert not any(
+            known.lease.free_microtokens
+            for known in self.granted.values()
+            if known.lease.account_id == account
+        )
+
+    @rule()
+    def give_back_in_vain(self) -> None:
+        """Billing is away: it is owed, and nobody may use it meanwhile."""
+        for one, _ in self.book.take_due(self.now_s):
+            assert one.owed
+            assert one.free_microtokens == 0
+
+    def billing_hears(self, given: list[tuple[HeldLease, int]]) -> None:
+        for one, keep in given:
             known = self.granted[one.lease_id]
 
             assert keep == known.running + known.unseen(self.applied)
 
-            one.free_microtokens = 0
+            known.set_aside = min(known.set_aside, keep)
+            one.owed = False
+            self.book.close_if_empty(one)
             if keep == 0:
-                self.book.close(one)
                 self.closed.add(one.lease_id)
 
     @invariant()
@@ -134,7 +165,7 @@ class BookAgainstModel(RuleBasedStateMachine):
 
             assert one.in_flight_microtokens == known.running
             assert one.free_microtokens >= 0
-            assert one.granted_microtokens >= (
+            assert known.set_aside >= (
                 one.free_microtokens + one.in_flight_microtokens + known.unseen(self.applied)
             )
             assert self.book.keep_microtokens(one) == known.running + known.unseen(self.applied)
@@ -215,10 +246,23 @@ class TestRefill:
     def test_an_expired_lease_does_not_count(self) -> None:
         assert book_with(lease(granted=100)).runs_low(60, ACCOUNTS[0], 1)
 
-    def test_the_next_lease_is_for_several_requests_and_grows(self) -> None:
+    def test_the_next_lease_is_for_several_requests_and_for_all_that_wait(self) -> None:
         account = ACCOUNTS[0]
 
         assert LeaseBook().next_lease_microtokens(0, account, 10) == 80
-        assert book_with(lease(granted=80)).next_lease_microtokens(0, account, 10) == 160
-        assert book_with(lease(granted=8000)).next_lease_microtokens(0, account, 10) == 5120
-        assert book_with(lease(granted=80)).next_lease_microtokens(61, account, 10) == 80
+        assert LeaseBook().next_lease_microtokens(0, account, 10, waiting=500) == 500
+
+    def test_it_is_for_what_the_account_was_charged_lately(self) -> None:
+        book, account = book_with(lease(granted=10_000)), ACCOUNTS[0]
+
+        def spend(amount: int) -> None:
+            hold = book.admit(0, account, amount)
+            assert hold is not None
+            book.finish(hold, amount, 1)
+
+        spend(700)
+        assert book.next_lease_microtokens(10, account, 10) == 700
+        spend(200)
+        assert book.next_lease_microtokens(BURN_S, account, 10) == 900
+        assert book.next_lease_microtokens(2 * BURN_S - 1, account, 10) == 900
+        assert book.next_lease_microtokens(2 * BURN_S, account, 10) == 80

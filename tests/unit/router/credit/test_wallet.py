@@ -7,14 +7,17 @@ from datetime import UTC, datetime
 from typing import cast
 from uuid import UUID
 
+import msgspec
 import pytest
 
+from aibridge_common.bus.nats import Bus
 from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import FrozenClock
 from aibridge_common.contracts.billing import AcquireLease, Lease
 from aibridge_common.errors import InsufficientBalance, Unavailable
+from aibridge_common.events.leases import RECALL_SUBJECT, LeasesRecalled
 from aibridge_router.credit import wallet
-from aibridge_router.credit.book import EXPIRY_MARGIN_S
+from aibridge_router.credit.book import EXPIRY_MARGIN_S, Hold
 from aibridge_router.credit.wallet import Wallets
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +31,13 @@ class FakeBilling:
     def __init__(self, balance: int = 10**9) -> None:
         self.balance = balance
         self.away = False
+        self.answers_lost = 0
+        """So many answers never come, though the lease is granted."""
+        self.in_the_way = False
+        """Whether what is missing lies in other leases."""
+        self.tail = False
+        """Whether a lease for several is too much."""
+        self.granted: dict[UUID, int] = {}
         self.asked: list[AcquireLease] = []
         self.returned: list[tuple[UUID, int]] = []
 
@@ -36,16 +46,37 @@ class FakeBilling:
         await asyncio.sleep(0)
         if self.away:
             raise Unavailable("billing is away")
-        granted = min(int(command.want_microtokens), self.balance)
-        if granted < int(command.min_microtokens):
-            raise InsufficientBalance("no")
-        self.balance -= granted
-        return Lease(lease_id=command.lease_id, granted_microtokens=str(granted), ttl_s=60)
+        least = int(command.min_microtokens)
+        if command.lease_id not in self.granted:
+            granted = min(least if self.tail else int(command.want_microtokens), self.balance)
+            if granted < least:
+                raise InsufficientBalance("no", retry_after_s=2 if self.in_the_way else None)
+            self.balance -= granted
+            self.granted[command.lease_id] = granted
+        if self.answers_lost:
+            self.answers_lost -= 1
+            await asyncio.sleep(3600)
+        return Lease(
+            lease_id=command.lease_id,
+            granted_microtokens=str(self.granted[command.lease_id]),
+            ttl_s=60,
+            one_request=self.tail,
+        )
 
     async def release_lease(self, lease_id: UUID, keep_microtokens: int = 0) -> None:
         if self.away:
             raise Unavailable("billing is away")
         self.returned.append((lease_id, keep_microtokens))
+        before = self.granted.get(lease_id, 0)
+        self.balance += max(0, before - keep_microtokens)
+        self.granted[lease_id] = min(before, keep_microtokens)
+
+
+class NoBus:
+    """Nobody recalls."""
+
+    async def subscribe(self, subject: str, handler: object) -> None:
+        assert (subject, callable(handler)) == (RECALL_SUBJECT, True)
 
 
 class Purse:
@@ -76,7 +107,7 @@ def purse() -> Purse:
 async def running(purse: Purse, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Purse]:
     """The same with its task, which looks at expired leases all the time."""
     monkeypatch.setattr(wallet, "RETURN_EVERY_S", 0.005)
-    task = asyncio.ensure_future(purse.wallets.run())
+    task = asyncio.ensure_future(purse.wallets.run(cast("Bus", NoBus())))
     await asyncio.sleep(0.01)
     yield purse
     task.cancel()
@@ -104,11 +135,11 @@ class TestHold:
 
         assert {asked.account_id for asked in purse.billing.asked} == {ACCOUNT, OTHER}
 
-    async def test_a_lease_that_is_used_up_is_followed_by_a_larger_one(self, purse: Purse) -> None:
+    async def test_a_lease_that_is_used_up_is_followed_by_another(self, purse: Purse) -> None:
         for _ in range(9):
             await purse.wallets.hold(ACCOUNT, 100)
 
-        assert [asked.want_microtokens for asked in purse.billing.asked] == ["800", "1600"]
+        assert [asked.want_microtokens for asked in purse.billing.asked] == ["800", "800"]
 
     async def test_a_balance_below_the_hold_is_told(self, purse: Purse) -> None:
         purse.billing.balance = 99
@@ -150,7 +181,7 @@ class TestRefill:
         await asyncio.sleep(0.01)
 
         assert len(running.billing.asked) == 2
-        assert running.free == 200 + 1600
+        assert running.free == 200 + 800
 
     async def test_a_refill_that_fails_harms_nobody(self, running: Purse) -> None:
         running.billing.balance = 800
@@ -180,12 +211,12 @@ class TestGiveBack:
         running.clock.advance(3600)
         await asyncio.sleep(0.02)
 
-        assert running.billing.returned == [(hold.lease_id, 100)]
+        assert running.billing.returned == [(hold.lease_id, 100), (hold.lease_id, 30)]
 
         running.wallets.applied(5)
-        await running.until(2)
+        await running.until(3)
 
-        assert running.billing.returned[1:] == [(hold.lease_id, 0)]
+        assert running.billing.returned[2:] == [(hold.lease_id, 0)]
         assert running.wallets._book.all() == []
 
     async def test_it_is_tried_again_while_billing_is_away(self, running: Purse) -> None:
@@ -213,3 +244,161 @@ class TestGiveBack:
             (second.lease_id, 50),
         ]
         assert purse.free == 0
+
+
+class TestTail:
+    """Where a lease for several is too much, every request gets a hold of its own."""
+
+    async def test_each_request_has_its_own_reservation(self, purse: Purse) -> None:
+        purse.billing.tail = True
+        holds = await asyncio.gather(*[purse.wallets.hold(ACCOUNT, 100) for _ in range(3)])
+
+        assert len({hold.lease_id for hold in holds}) == 3
+        assert all(asked.request_waits for asked in purse.billing.asked)
+
+    async def test_what_one_left_is_not_spent_by_another(self, purse: Purse) -> None:
+        """Settling its charge closes the reservation: nothing else may rest on it."""
+        purse.billing.tail = True
+        hold = await purse.wallets.hold(ACCOUNT, 100)
+        purse.wallets.finish(hold, 10, 1)
+        second = await purse.wallets.hold(ACCOUNT, 50)
+
+        assert second.lease_id != hold.lease_id
+
+    async def test_a_hold_that_cost_nothing_goes_back(self, running: Purse) -> None:
+        running.billing.tail = True
+        hold = await running.wallets.hold(ACCOUNT, 100)
+        running.wallets.finish(hold, 0, 0)
+        await running.until(1)
+
+        assert running.billing.returned == [(hold.lease_id, 0)]
+        assert running.wallets._book.all() == []
+
+    async def test_what_is_too_dear_does_not_refuse_the_cheap(self, purse: Purse) -> None:
+        purse.billing.tail, purse.billing.balance = True, 60
+        dear, cheap = await asyncio.gather(
+            purse.wallets.hold(ACCOUNT, 100),
+            purse.wallets.hold(ACCOUNT, 50),
+            return_exceptions=True,
+        )
+
+        assert isinstance(dear, InsufficientBalance)
+        assert isinstance(cheap, Hold)
+
+    async def test_a_request_that_ends_while_it_waits_leaves_nothing(self, running: Purse) -> None:
+        running.billing.tail = True
+        waits = asyncio.ensure_future(running.wallets.hold(ACCOUNT, 100))
+        await asyncio.sleep(0)
+        waits.cancel()
+        await running.until(1)
+
+        assert running.billing.balance == 10**9
+
+
+class TestRecall:
+    async def test_what_is_free_goes_back_and_what_runs_stays(self, purse: Purse) -> None:
+        hold = await purse.wallets.hold(ACCOUNT, 100)
+        other = await purse.wallets.hold(OTHER, 100)
+        await purse.wallets.on_recall(recall(ACCOUNT))
+        await purse.until(1)
+        purse.wallets.finish(hold, 40, 1)
+
+        assert purse.billing.returned == [(hold.lease_id, 100)]
+        assert purse.free == 60 + 700
+        assert other.lease.free_microtokens == 700
+
+    async def test_what_billing_did_not_hear_is_said_again(self, running: Purse) -> None:
+        hold = await running.wallets.hold(ACCOUNT, 100)
+        running.billing.away = True
+        await running.wallets.on_recall(recall(ACCOUNT))
+        await asyncio.sleep(0.01)
+        assert running.free == 0
+        running.billing.away = False
+        await running.until(1)
+
+        assert running.billing.returned[0] == (hold.lease_id, 100)
+
+    async def test_a_payload_that_cannot_be_read_is_passed_over(self, purse: Purse) -> None:
+        await purse.wallets.hold(ACCOUNT, 100)
+        await purse.wallets.on_recall(b"{")
+
+        assert purse.free == 700
+
+    async def test_a_request_waits_for_what_others_give_back(self, purse: Purse) -> None:
+        purse.billing.balance, purse.billing.in_the_way = 0, True
+        waits = asyncio.ensure_future(purse.wallets.hold(ACCOUNT, 100))
+        await asyncio.sleep(0.03)
+        purse.billing.balance = 100
+
+        assert (await waits).amount_microtokens == 100
+        assert len({asked.lease_id for asked in purse.billing.asked}) == 1
+
+    async def test_and_not_for_long(self, purse: Purse) -> None:
+        purse.billing.balance, purse.billing.in_the_way = 0, True
+        began_s = asyncio.get_running_loop().time()
+        waits = [purse.wallets.hold(ACCOUNT, 100) for _ in range(20)]
+        refused = await asyncio.gather(*waits, return_exceptions=True)
+
+        assert asyncio.get_running_loop().time() - began_s < 0.5
+        assert [getattr(each, "retry_after_s", None) for each in refused] == [2] * 20
+
+    async def test_its_own_pieces_are_put_together(self, purse: Purse) -> None:
+        """Two leases with sixty each serve no request of a hundred."""
+        purse.billing.balance, purse.billing.in_the_way = 120, True
+        for _ in range(2):
+            purse.billing.tail = False
+            hold = await purse.wallets.hold(ACCOUNT, 60)
+            purse.wallets.finish(hold, 0, 0)
+
+        assert (await purse.wallets.hold(ACCOUNT, 100)).amount_microtokens == 100
+
+    async def test_a_balance_that_is_too_small_is_told_at_once(self, purse: Purse) -> None:
+        purse.billing.balance = 0
+        with pytest.raises(InsufficientBalance) as refusal:
+            await purse.wallets.hold(ACCOUNT, 100)
+
+        assert refusal.value.retry_after_s is None
+        assert len(purse.billing.asked) == 1
+
+
+class TestLostAnswers:
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(wallet, "ASK_S", 0.05)
+
+    async def test_it_is_asked_again_under_the_same_id(self, purse: Purse) -> None:
+        purse.billing.answers_lost = 1
+        await purse.wallets.hold(ACCOUNT, 100)
+        first, second = purse.billing.asked
+
+        assert first == second
+        assert purse.billing.balance == 10**9 - 800
+
+    async def test_given_up_on_it_is_released_now_and_later(self, running: Purse) -> None:
+        """Later too, since the question may be slower than its release."""
+        running.billing.answers_lost = 2
+        with pytest.raises(Unavailable):
+            await running.wallets.hold(ACCOUNT, 100)
+        await running.until(1)
+        assert running.billing.balance == 10**9
+
+        running.clock.advance(wallet.FORSAKEN_S)
+        await running.until(2)
+        lost = running.billing.asked[0].lease_id
+
+        assert running.billing.returned == [(lost, 0), (lost, 0)]
+        assert running.wallets._forsaken == {}
+
+    async def test_those_who_wait_fail_together(self, purse: Purse) -> None:
+        purse.billing.answers_lost = 1000
+        began_s = asyncio.get_running_loop().time()
+        waits = [purse.wallets.hold(ACCOUNT, 100 + number) for number in range(50)]
+        failed = await asyncio.gather(*waits, return_exceptions=True)
+
+        assert {type(each) for each in failed} == {Unavailable}
+        assert asyncio.get_running_loop().time() - began_s < 0.5
+        assert len(purse.billing.asked) == 2
+
+
+def recall(account: UUID) -> bytes:
+    return msgspec.json.encode(LeasesRecalled(account_id=account))

@@ -199,10 +199,10 @@ class Bus:
         except (nats.errors.Error, TimeoutError) as error:
             raise BusUnavailable(str(error)) from error
 
-    async def hint(self, subject: str) -> None:
-        """Tell whoever listens that there is something to ask about; whether it arrives is not looked at."""
+    async def hint(self, subject: str, data: bytes = b"") -> None:
+        """Tell whoever listens that there is something to do or to ask about; whether it arrives is not looked at."""
         with suppress(nats.errors.Error):
-            await self._client.publish(subject, b"")
+            await self._client.publish(subject, data)
 
     async def subscribe(self, subject: str, handler: Handler) -> None:
         """Call `handler` with every payload on `subject` from now on."""

@@ -23,7 +23,10 @@ class BillingClient(ServiceClient):
         return await self.call(list[RateCard], "GET", "/v1/rate-cards")
 
     async def acquire_lease(self, command: AcquireLease) -> Lease:
-        """A slice of the balance. Raises `InsufficientBalance`."""
+        """A slice of the balance.
+
+        Raises `InsufficientBalance`; with `retry_after_s` when the balance is large enough and others hold it.
+        """
         return await self.call(Lease, "POST", "/v1/leases", command)
 
     async def release_lease(self, lease_id: UUID, keep_microtokens: int = 0) -> None:

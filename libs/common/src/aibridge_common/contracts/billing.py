@@ -25,7 +25,9 @@ class RateCard(Reply, frozen=True, kw_only=True, omit_defaults=True):
 class AcquireLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Reserve a slice of an account's balance for one router worker.
 
-    `lease_id` is made by the worker before the first send: sending the command again changes nothing.
+    `lease_id` is made by the worker before the first send: sending the command again changes nothing. `request_waits`
+    says that a request cannot begin without it: then one request's hold is granted where a lease is too much, and
+    tokens that lie in other leases are recalled where even that is.
     """
 
     lease_id: UUID
@@ -33,14 +35,19 @@ class AcquireLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     holder: Annotated[str, Meta(min_length=1, max_length=200)]
     want_microtokens: Amount
     min_microtokens: Amount
+    request_waits: bool = False
 
 
 class Lease(Reply, frozen=True, kw_only=True, omit_defaults=True):
-    """A granted slice; the worker counts `ttl_s` from the moment it sent the command."""
+    """A granted slice; the worker counts `ttl_s` from the moment it sent the command.
+
+    With `one_request` it is the hold of a single request, of exactly the minimum: settling that closes it.
+    """
 
     lease_id: UUID
     granted_microtokens: Amount
     ttl_s: int
+    one_request: bool = False
 
 
 class ReleaseLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):

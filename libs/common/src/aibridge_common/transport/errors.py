@@ -1,7 +1,8 @@
 """What can go wrong on the wire, and whether the upstream may have started to work.
 
 TransportError
-├─ ConnectFailed       never sent: name, TCP or TLS; or the proxy works and cannot reach the peer
+├─ ConnectFailed       not sent: name, TCP or TLS; or the proxy works and cannot reach the peer. `sent` is MAYBE where
+│  │                   it was to replace a kept-alive connection that dropped
 │  ├─ ConnectTimeout   never sent: no connection in time
 │  └─ ProxyFailed      never sent: the proxy itself is at fault, whoever is behind it
 │     └─ ProxyTimeout  the same, and a ConnectTimeout: the proxy did not take our question in time
@@ -31,7 +32,7 @@ class TransportError(Exception):
 
 
 class ConnectFailed(TransportError):
-    """No usable connection came about; nothing was sent."""
+    """No usable connection came about; nothing was sent on it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, sent=Sent.NO)

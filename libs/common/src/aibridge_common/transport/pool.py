@@ -13,6 +13,7 @@ from aibridge_common.transport.errors import (
     ConnectFailed,
     ConnectionDropped,
     ConnectTimeout,
+    Sent,
 )
 from aibridge_common.transport.origin import Origin
 from aibridge_common.transport.response import Response
@@ -101,7 +102,13 @@ class Pool:
         except ConnectionDropped:
             if not reused or self._closed or self.loop.time() > stale_until_s:
                 raise
-            connection = await self._connect(timers.connect_s)
+            try:
+                connection = await self._connect(timers.connect_s)
+            except ConnectFailed as error:
+                error.sent = (
+                    Sent.MAYBE
+                )  # the dropped connection's peer may have read it before it went
+                raise
             await self._exchange(connection, bytes(head), body, timers.headers_s)
         except BaseException:
             connection.close()

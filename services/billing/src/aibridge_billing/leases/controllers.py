@@ -2,18 +2,33 @@
 
 from uuid import UUID
 
+import msgspec
 from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from aibridge_billing.ledger.reservations import LEASE, release, reserve
+from aibridge_billing.leases.sizing import offer
+from aibridge_billing.ledger.reservations import (
+    HOLD,
+    LEASE,
+    Standing,
+    find_reservation,
+    lock_standing,
+    release,
+    reserve,
+)
+from aibridge_common.bus.nats import Bus
 from aibridge_common.contracts.billing import AcquireLease, Amount, Lease, ReleaseLease
-from aibridge_common.db.engine import Database, transaction
-from aibridge_common.errors import InsufficientBalance, InvalidRequest
+from aibridge_common.db.engine import Database, Transaction, transaction
+from aibridge_common.errors import Conflict, InsufficientBalance, InvalidRequest
+from aibridge_common.events.leases import RECALL_SUBJECT, LeasesRecalled
 
 LEASE_TTL_S = 30
 LEASE_HARD_TTL_S = 15 * 60
 """Longer than the longest request and a restart together: its holder may still report until then."""
+
+RESERVED_RETRY_S = 2
+"""When requests that hold the balance may have ended."""
 
 _COLUMN_MAX = 2**63 - 1
 
@@ -25,27 +40,31 @@ class LeaseController(Controller):
 
     @post(operation_id="AcquireLease")
     async def acquire(
-        self, data: JSONBody[AcquireLease], database: NamedDependency[Database]
+        self,
+        data: JSONBody[AcquireLease],
+        database: NamedDependency[Database],
+        bus: NamedDependency[Bus],
     ) -> Lease:
-        """Set tokens aside for a worker; 402 when less than the minimum is free. Safe to send again."""
+        """Set tokens aside for a worker. Safe to send again.
+
+        402 when less than the minimum is free, with `Retry-After` when the rest is reserved and not spent.
+        """
         want, least = _within_reach(data.want_microtokens), _within_reach(data.min_microtokens)
         if not 0 < least <= want:
             raise InvalidRequest("min must be above 0 and not above want", param="min_microtokens")
         async with transaction(database) as tx:
-            granted = await reserve(
-                tx,
-                reservation_id=data.lease_id,
-                account_id=data.account_id,
-                kind=LEASE,
-                holder=data.holder,
-                want_microtokens=want,
-                min_microtokens=least,
-                ttl_s=LEASE_TTL_S,
-                hard_ttl_s=LEASE_HARD_TTL_S,
-            )
-        if granted is None:
-            raise InsufficientBalance("the spendable balance is below what this request may cost")
-        return Lease(lease_id=data.lease_id, granted_microtokens=str(granted), ttl_s=LEASE_TTL_S)
+            standing = await lock_standing(tx, data.account_id, data.holder)
+            lease = await _grant(tx, data, standing, want, least)
+        if lease is not None:
+            return lease
+        if standing is None or standing.posted_microtokens < least:
+            raise InsufficientBalance("the balance is below what this request may cost")
+        if data.request_waits and standing.leased_microtokens:
+            recall = LeasesRecalled(account_id=data.account_id)
+            await bus.hint(RECALL_SUBJECT, msgspec.json.encode(recall))
+        raise InsufficientBalance(
+            "the balance is held by other requests", retry_after_s=RESERVED_RETRY_S
+        )
 
     @post("/{lease_id:uuid}/release", operation_id="ReleaseLease", status_code=204)
     async def release(
@@ -57,6 +76,46 @@ class LeaseController(Controller):
         """Free what the worker no longer needs. Safe to send again."""
         async with transaction(database) as tx:
             await release(tx, lease_id, _within_reach(data.keep_microtokens))
+
+
+async def _grant(
+    tx: Transaction, data: AcquireLease, standing: Standing | None, want: int, least: int
+) -> Lease | None:
+    before = await find_reservation(tx, data.lease_id, data.account_id)
+    if before is not None:
+        if not before.is_open:
+            raise Conflict("this lease was given back", param="lease_id")
+        return _lease(data.lease_id, before.microtokens, one_request=before.kind == HOLD)
+    if standing is None:
+        return None
+    offered = offer(want, least, standing.free_microtokens, standing.workers)
+    if offered is None or (offered.one_request and not data.request_waits):
+        return None
+    granted = await reserve(
+        tx,
+        reservation_id=data.lease_id,
+        account_id=data.account_id,
+        kind=HOLD if offered.one_request else LEASE,
+        holder=data.holder,
+        want_microtokens=offered.microtokens,
+        min_microtokens=least,
+        ttl_s=LEASE_TTL_S,
+        hard_ttl_s=LEASE_HARD_TTL_S,
+    )
+    return (
+        _lease(data.lease_id, granted, one_request=offered.one_request)
+        if granted is not None
+        else None
+    )
+
+
+def _lease(lease_id: UUID, granted_microtokens: int, *, one_request: bool) -> Lease:
+    return Lease(
+        lease_id=lease_id,
+        granted_microtokens=str(granted_microtokens),
+        ttl_s=LEASE_TTL_S,
+        one_request=one_request,
+    )
 
 
 def _within_reach(amount: Amount) -> int:

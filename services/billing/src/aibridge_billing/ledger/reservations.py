@@ -4,12 +4,73 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import text
 
 from aibridge_common.db.engine import Transaction
 
 HOLD, LEASE = 1, 2
 _VOIDED = 2
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """What decides how much of an account a holder may get."""
+
+    posted_microtokens: int
+    free_microtokens: int
+    leased_microtokens: int
+    """What lies in leases, this holder's too; some of it may be free."""
+    workers: int
+    """Who holds something of it that has not expired, with the one who asks."""
+
+
+class Reservation(Struct, frozen=True):
+    """What was reserved before under an id."""
+
+    kind: Literal[1, 2]
+    microtokens: int
+    is_open: bool
+
+
+async def lock_standing(tx: Transaction, account_id: UUID, holder: str) -> Standing | None:
+    """The account's standing, which nobody changes until the end of the transaction.
+
+    None for one that is unknown, closed or in debt: nothing may be reserved from it.
+    """
+    found = await tx.execute(
+        text(
+            "SELECT a.posted_utok AS posted, a.posted_utok - a.reserved_utok AS free,"
+            " (SELECT coalesce(sum(remaining_utok), 0)::bigint FROM reservation"
+            "   WHERE account_id = a.id AND state = 0 AND kind = 2) AS leased,"
+            " (SELECT 1 + count(DISTINCT holder) FROM reservation"
+            "   WHERE account_id = a.id AND state = 0 AND expires_at > now() AND holder <> :holder) AS workers"
+            " FROM account a WHERE a.id = :account AND a.status = 1 AND a.debt_utok = 0 FOR UPDATE"
+        ),
+        {"account": account_id, "holder": holder},
+    )
+    row = found.one_or_none()
+    if row is None:
+        return None
+    return Standing(
+        posted_microtokens=row.posted,
+        free_microtokens=row.free,
+        leased_microtokens=row.leased,
+        workers=row.workers,
+    )
+
+
+async def find_reservation(
+    tx: Transaction, reservation_id: UUID, account_id: UUID
+) -> Reservation | None:
+    """What this id was given before."""
+    found = await tx.execute(
+        text(
+            "SELECT kind, amount_utok, state FROM reservation WHERE id = :id AND account_id = :account"
+        ),
+        {"id": reservation_id, "account": account_id},
+    )
+    row = found.one_or_none()
+    return Reservation(row.kind, row.amount_utok, row.state == 0) if row is not None else None
 
 
 async def reserve(

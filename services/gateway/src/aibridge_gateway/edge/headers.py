@@ -8,6 +8,7 @@ from aibridge_common.internal import (
     ACCOUNT,
     DEADLINE_MS,
     KEY,
+    REFUSED,
     REQUEST_ID,
     ROUTING,
     encode_deadline,
@@ -35,7 +36,7 @@ _INWARD = frozenset(
     }
 )
 _INWARD_PREFIX = b"x-codex-"
-_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"date", b"server"})
+_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"date", b"server", REFUSED})
 
 
 def inward(client: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -126,6 +126,7 @@ class Relay:
             target,
             under_options(sent, options.routing, remaining_ms),
             body,
+            account_id=facts.account_id,
             streamed=streamed,
             surface=endpoint.surface,
         )

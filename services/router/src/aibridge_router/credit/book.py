@@ -4,7 +4,6 @@ For every open lease: what billing has set aside >= charges billing has not seen
 """
 
 from collections import deque
-from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
@@ -12,6 +11,11 @@ from msgspec import Struct
 
 EXPIRY_MARGIN_S = 2.0
 """Admission ends this long before the lease does, counted from when the lease was asked for."""
+
+BURN_S = 30.0
+"""A lease is for this long, as it lives no longer."""
+REQUESTS_MIN = 8
+"""And for so many worst cases: what the first leaves of a lease for one fits no second."""
 
 
 class HeldLease(Struct, kw_only=True):
@@ -26,7 +30,8 @@ class HeldLease(Struct, kw_only=True):
     unseen: deque[tuple[int, int]] = msgspec.field(default_factory=deque[tuple[int, int]])
     """Charges that billing is not known to have: their number in the spool, and microtokens."""
     unseen_microtokens: int = 0
-    returned: bool = False
+    owed: bool = False
+    """Whether something was taken off what is free and billing has not confirmed that it has it."""
 
     def forget_seen(self, applied: int) -> None:
         """Drop the charges that billing has, which are those up to this number."""
@@ -47,11 +52,27 @@ class Hold(Struct, frozen=True, kw_only=True):
         return self.lease.lease_id
 
 
+class Burn(Struct):
+    """What an account was charged lately, in two windows of `BURN_S`: the running one and the one before it."""
+
+    since_s: float = 0.0
+    now_microtokens: int = 0
+    before_microtokens: int = 0
+
+    def recent(self, now_s: float) -> int:
+        """Microtokens of the busier window."""
+        if now_s - self.since_s >= BURN_S:
+            self.before_microtokens, self.now_microtokens = self.now_microtokens, 0
+            self.since_s = now_s
+        return max(self.now_microtokens, self.before_microtokens)
+
+
 class LeaseBook:
     """Pure: takes the time and what happened, keeps the sums."""
 
     def __init__(self) -> None:
         self._by_account: dict[UUID, list[HeldLease]] = {}
+        self._burn: dict[UUID, Burn] = {}
         self._applied = 0
 
     def applied(self, sequence: int) -> None:
@@ -66,6 +87,15 @@ class LeaseBook:
     def add(self, lease: HeldLease) -> None:
         """Note a granted lease."""
         self._by_account.setdefault(lease.account_id, []).append(lease)
+        self._burn.setdefault(lease.account_id, Burn())
+
+    def add_for_one(self, now_s: float, lease: HeldLease) -> Hold:
+        """Note what was granted to a single request, and admit that: nothing of it is ever free for another."""
+        amount = lease.in_flight_microtokens = lease.granted_microtokens
+        lease.free_microtokens = 0
+        lease.expires_at_s = now_s
+        self.add(lease)
+        return Hold(lease=lease, amount_microtokens=amount)
 
     def admit(self, now_s: float, account_id: UUID, amount_microtokens: int) -> Hold | None:
         """Take `amount_microtokens` from a live lease of the account; None when no single one has that much."""
@@ -87,6 +117,9 @@ class LeaseBook:
             0, lease.free_microtokens + hold.amount_microtokens - charge_microtokens
         )
         if charge_microtokens:
+            burn = self._burn.get(lease.account_id)
+            if burn is not None:
+                burn.now_microtokens += charge_microtokens
             lease.forget_seen(self._applied)
             lease.unseen.append((sequence, charge_microtokens))
             lease.unseen_microtokens += charge_microtokens
@@ -100,29 +133,57 @@ class LeaseBook:
         granted = sum(lease.granted_microtokens for lease in leases)
         return free < 2 * amount_microtokens or 2 * free < granted
 
-    def next_lease_microtokens(self, now_s: float, account_id: UUID, amount: int) -> int:
-        """How much to ask for: several requests' worth, twice the last grant when that ran out early."""
-        leases = self._by_account.get(account_id, ())
-        last = leases[-1] if leases else None
-        grow = 2 * last.granted_microtokens if last is not None and last.expires_at_s > now_s else 0
-        return max(8 * amount, min(grow, 512 * amount))
+    def next_lease_microtokens(
+        self, now_s: float, account_id: UUID, amount: int, waiting: int = 0
+    ) -> int:
+        """How much to ask for: the recent burn, several requests' worth, or the sum of what waits."""
+        burn = self._burn.get(account_id)
+        recent = burn.recent(now_s) if burn is not None else 0
+        return max(recent, REQUESTS_MIN * amount, waiting)
 
-    def expired(self, now_s: float) -> Iterator[tuple[HeldLease, int]]:
-        """Leases that admit no more, with what each must still keep."""
-        for leases in self._by_account.values():
-            for lease in leases:
-                if lease.expires_at_s <= now_s:
-                    yield lease, self.keep_microtokens(lease)
+    def take_back(self, account_id: UUID) -> list[tuple[HeldLease, int]]:
+        """Admit no more from what is free of the account's leases; them, with what each must still keep.
+
+        What becomes free later is there for requests again.
+        """
+        return [
+            (lease, self._take(lease))
+            for lease in self._by_account.get(account_id, ())
+            if lease.free_microtokens
+        ]
+
+    def take_due(self, now_s: float) -> list[tuple[HeldLease, int]]:
+        """The same for leases that ended, once more for those of which billing did not confirm it."""
+        return [
+            (lease, self._take(lease))
+            for lease in self.all()
+            if lease.owed
+            or (
+                lease.expires_at_s <= now_s
+                and (lease.free_microtokens or not self.keep_microtokens(lease))
+            )
+        ]
+
+    def take_all(self) -> list[tuple[HeldLease, int]]:
+        """The same for every lease."""
+        return [(lease, self._take(lease)) for lease in self.all()]
+
+    def _take(self, lease: HeldLease) -> int:
+        lease.free_microtokens, lease.owed = 0, True
+        return self.keep_microtokens(lease)
 
     def all(self) -> list[HeldLease]:
         """Every lease that is not closed."""
         return [lease for leases in self._by_account.values() for lease in leases]
 
-    def close(self, lease: HeldLease) -> None:
-        """Forget a lease that was given back whole."""
+    def close_if_empty(self, lease: HeldLease) -> None:
+        """Forget a lease that was given back, once nothing of it is free, held or to be charged."""
+        if lease.free_microtokens or self.keep_microtokens(lease):
+            return
         leases = self._by_account.get(lease.account_id, [])
         if lease not in leases:
             return
         leases.remove(lease)
         if not leases:
             del self._by_account[lease.account_id]
+            self._burn.pop(lease.account_id, None)
