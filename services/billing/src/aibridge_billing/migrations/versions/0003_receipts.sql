@@ -89,13 +89,14 @@ CREATE AGGREGATE receipt_chain(bytea, text) (SFUNC = receipt_link, STYPE = bytea
 
 -- The receipts of what settle_batch left in its working tables. On the line of what the account pays the charges lie one after
 -- the other by event id, before what pays old debt: a charge consumed what it overlaps, and what lies beyond `taken` is its debt.
--- Nested loops are off, since nothing tells the planner how many events a batch has; the head of each chain still uses its index.
+-- Nested loops are off, since nothing tells the planner how many events a batch has; the head of each chain still uses its index
+-- by one, at a pretended cost for which the plan must not be compiled.
 CREATE FUNCTION write_receipts(
   p_event uuid[], p_key uuid[], p_requested text[], p_billed text[], p_provider text[], p_version int[], p_input bigint[],
   p_cache_read bigint[], p_cache_write_5m bigint[], p_cache_write_1h bigint[], p_output bigint[], p_reasoning bigint[],
   p_charge bigint[], p_source smallint[], p_outcome smallint[], p_endpoint text[], p_stream boolean[], p_first_ms int[],
   p_total_ms int[], p_at timestamptz[], p_request uuid[], p_attempts text[], p_reported text[])
-RETURNS void LANGUAGE plpgsql SET enable_nestloop = off AS $$
+RETURNS void LANGUAGE plpgsql SET enable_nestloop = off SET jit = off AS $$
 BEGIN
   WITH head AS MATERIALIZED (
     SELECT t.account_id, t.taken, coalesce(last.seq, 0) AS seq, coalesce(last.hash, decode(repeat('00', 32), 'hex')) AS hash
