@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from aibridge_billing.receipts.chain import FIRST_PREVIOUS, Link, read_export, verify
 
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "receipts.md"
 KINDS = ("cache_read", "cache_write_1h", "cache_write_5m", "input", "output", "reasoning")
 
 
@@ -92,9 +94,16 @@ def test_what_was_not_touched_fits() -> None:
     assert str(found.last) == f"5:{ROWS[-1]['hash']}"
 
 
-def test_the_worked_example_of_the_reference_has_its_hash() -> None:
-    """Whoever writes a verifier compares with this one."""
-    assert ROWS[0]["hash"] == hashlib.sha256(bytes(32) + _text(ROWS[0])).hexdigest()
+def test_the_example_of_the_reference_is_what_the_check_computes() -> None:
+    """Whoever writes a verifier compares with it."""
+    page = REFERENCE.read_text(encoding="utf-8")
+    example = page.split("```json\n")[1].split("\n```")[0]
+    document = page.split("```text\n")[1].split("\n```")[0]
+
+    found = verify(read_export(example))
+
+    assert found.misfit is None
+    assert found.last.hash == hashlib.sha256(bytes(32) + document.encode()).hexdigest()
 
 
 @given(
