@@ -22,6 +22,7 @@ from aibridge_common.errors import (
     Conflict,
     InsufficientBalance,
     InvalidRequest,
+    NotFound,
     Unavailable,
 )
 from aibridge_common.ids import public_request_id, uuid7
@@ -195,6 +196,23 @@ async def test_usage_page_by_page(billing: BillingClient, books: Books) -> None:
     assert found == [public_request_id(event_id) for event_id in newest_first]
     assert second.next is None
     assert await billing.usage(uuid7()) == UsagePage(rows=[])
+
+
+async def test_receipts_page_by_page_and_by_request(billing: BillingClient, books: Books) -> None:
+    account = await books.account(100)
+    charges = [charge(account, number) for number in (1, 2, 3)]
+    for each in charges:
+        await books.settle(each)
+
+    first = await billing.receipts(account, limit=2)
+    second = await billing.receipts(account, limit=2, cursor=first.next)
+    one = await billing.request_receipts(account, charges[1].event.event_id)
+
+    assert [row.seq for row in first.receipts + second.receipts] == ["1", "2", "3"]
+    assert second.next is None
+    assert one.receipts == first.receipts[1:]
+    with pytest.raises(NotFound):
+        await billing.request_receipts(uuid7(), charges[1].event.event_id)
 
 
 @pytest.mark.parametrize(

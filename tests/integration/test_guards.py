@@ -48,6 +48,9 @@ ROUTES = {
         ("GET", "/v1/rate-cards"),
         ("GET", "/v1/balance"),
         ("GET", "/v1/usage"),
+        ("GET", "/v1/spool/{router:str}"),
+        ("GET", "/v1/receipts"),
+        ("GET", "/v1/receipts/{request_id:str}"),
         ("POST", "/v1/leases"),
         ("POST", "/v1/leases/{lease_id:uuid}/release"),
         ("GET", "/v1/spool/{router:str}"),
@@ -187,4 +190,4 @@ async def test_an_unknown_path_is_a_problem_document(service: tuple[str, str]) -
 
 
 def _example(path: str) -> str:
-    return re.sub("{[a-z_]+:path}", "m", re.sub("{[a-z_]+:uuid}", str(uuid7()), path))
+    return re.sub("{[a-z_]+:(path|str)}", "m", re.sub("{[a-z_]+:uuid}", str(uuid7()), path))

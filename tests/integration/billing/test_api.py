@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from aibridge_billing.leases import sweeper
-from aibridge_common.contracts.billing import Balance
+from aibridge_billing.receipts.chain import read_export, verify
+from aibridge_common.contracts.billing import Balance, RequestReceipts
 from aibridge_common.ids import public_request_id, uuid7
 from tests.fixtures.books import Books, charge
 from tests.fixtures.services import http_to, running_billing, until
@@ -159,6 +160,64 @@ class TestUsage:
             assert answer.json() == {"rows": []}
         else:
             assert is_problem(answer, 400, "invalid_request", "limit")
+
+
+class TestReceipts:
+    async def test_a_request_shows_its_receipt_to_its_own_account_only(
+        self, books: Books, http: httpx.AsyncClient
+    ) -> None:
+        account, other = await books.account(100), await books.account(100)
+        one = charge(account, 42)
+        await books.settle(one, charge(other, 1))
+        path = f"/v1/receipts/{public_request_id(one.event.event_id)}"
+
+        mine = await http.get(path, params={"account_id": str(account)})
+        theirs = await http.get(path, params={"account_id": str(other)})
+        unknown = await http.get(
+            f"/v1/receipts/{public_request_id(uuid7())}", params={"account_id": str(account)}
+        )
+
+        found = msgspec.json.decode(mine.content, type=RequestReceipts)
+        assert found.charge_microtokens == "42"
+        assert [row.event_id for row in found.receipts] == [str(one.event.event_id)]
+        assert is_problem(theirs, 404, "not_found", "request_id")
+        assert is_problem(unknown, 404, "not_found", "request_id")
+
+    async def test_what_the_api_gives_is_what_can_be_verified(
+        self, books: Books, http: httpx.AsyncClient
+    ) -> None:
+        account = await books.account(1000)
+        await books.settle(*(charge(account, number) for number in range(7)))
+        params = {"account_id": str(account), "limit": "3"}
+        text = ""
+        while True:
+            page = await http.get("/v1/receipts", params=params)
+            text += page.text
+            if "next" not in page.json():
+                break
+            params["cursor"] = page.json()["next"]
+
+        found = verify(read_export(text))
+
+        assert (found.receipts, found.misfit) == (7, None)
+
+    @pytest.mark.parametrize("name", ["x", "req_", "req_" + "g" * 32])
+    async def test_what_is_no_request_id_is_refused(
+        self, http: httpx.AsyncClient, name: str
+    ) -> None:
+        answer = await http.get(f"/v1/receipts/{name}", params={"account_id": str(uuid7())})
+
+        assert is_problem(answer, 400, "invalid_request", "request_id")
+
+    @pytest.mark.parametrize("cursor", ["", "-1", "x", "1.5", "٣", "9" * 20])
+    async def test_a_cursor_of_somebody_else_is_refused(
+        self, http: httpx.AsyncClient, cursor: str
+    ) -> None:
+        params = {"account_id": str(uuid7()), "cursor": cursor}
+
+        answer = await http.get("/v1/receipts", params=params)
+
+        assert is_problem(answer, 400, "invalid_request", "cursor")
 
 
 class TestLeases:

@@ -46,7 +46,9 @@ class TestJournal:
             await books.rows(post, id=account, id_text=str(account))
 
 
-@pytest.mark.parametrize("table", ["journal_entry", "journal_tx", "usage_event", "rate_card"])
+@pytest.mark.parametrize(
+    "table", ["journal_entry", "journal_tx", "usage_event", "rate_card", "receipt"]
+)
 @pytest.mark.parametrize("change", ["DELETE FROM {0}", "UPDATE {0} SET {1} = {1}"])
 async def test_what_was_written_once_stays_as_it_is(books: Books, table: str, change: str) -> None:
     await books.settle(charge(await books.account(100), 10))

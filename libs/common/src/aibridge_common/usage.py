@@ -14,6 +14,9 @@ MICROTOKENS_PER_TOKEN = 1_000_000
 TOKENS_MAX = 100_000_000
 """No kind of usage beyond this is believed (a public incident charged half a trillion tokens)."""
 
+OUT_OF_RANGE = "token counts out of range"
+"""Why usage was not believed; dead letters are counted by it."""
+
 
 class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens of one exchange in exclusive kinds: their sum is the vendor's total, nothing is in two of them."""
@@ -78,7 +81,7 @@ class ImplausibleUsage(AIBridgeError):
 def charge_microtokens(usage: Usage, multipliers: Multipliers) -> int:
     """What `usage` costs in microtokens; exact, no rounding. Raises `ImplausibleUsage`."""
     if not usage.plausible:
-        raise ImplausibleUsage("token counts out of range")
+        raise ImplausibleUsage(OUT_OF_RANGE)
     return (
         usage.input * multipliers.input
         + usage.cache_read * multipliers.cache_read

@@ -17,6 +17,7 @@ from aibridge_billing.metering.controllers import MeteringController
 from aibridge_billing.metering.settlement import Settlement
 from aibridge_billing.pricing.book import PriceBook
 from aibridge_billing.pricing.controllers import RateCardController
+from aibridge_billing.receipts.controllers import ReceiptController
 from aibridge_billing.settings import Settings
 from aibridge_common.bus.nats import Bus
 from aibridge_common.clock import SystemClock
@@ -62,7 +63,12 @@ def create_app(settings: Settings) -> Litestar:
     guard = ServiceGuard(parse_tokens(settings.service_tokens))
     api = Router(
         "/",
-        route_handlers=[RateCardController, LeaseController, MeteringController],
+        route_handlers=[
+            RateCardController,
+            LeaseController,
+            MeteringController,
+            ReceiptController,
+        ],
         guards=[guard],
     )
     return Litestar(

@@ -1,4 +1,4 @@
-"""`aibridge-billing`: serve, migrate, seed, audit, replay-dead-letters."""
+"""`aibridge-billing`: serve, migrate, seed, audit, replay-dead-letters, verify-receipts."""
 
 import argparse
 import asyncio
@@ -10,9 +10,10 @@ from uuid import UUID
 import msgspec
 
 from aibridge_billing.app import SCHEMA, create_app
-from aibridge_billing.ledger.audit import violations
 from aibridge_billing.metering.replay import replay_dead_letters
 from aibridge_billing.pricing.book import PriceBook
+from aibridge_billing.receipts.chain import Link, read_export, verify
+from aibridge_billing.receipts.report import audit, render
 from aibridge_billing.seed import seed_catalog, seed_demo_account
 from aibridge_billing.settings import PREFIX, Settings
 from aibridge_common.bus.nats import Bus
@@ -38,10 +39,16 @@ def main() -> None:
     seed = commands.add_parser("seed", help="take prices and products from a catalogue file")
     seed.add_argument("--catalog", type=Path, required=True)
     seed.add_argument("--demo-account", type=UUID, help="give this account one paid demo order")
-    commands.add_parser("audit", help="check every invariant of the ledger")
+    report = commands.add_parser("audit", help="check every invariant and print the sums")
+    report.add_argument("--days", type=int, default=7, help="how far back calls are counted")
     replay = commands.add_parser("replay-dead-letters", help="settle what could not be settled")
     replay.add_argument("--dry-run", action="store_true", help="only say what would happen")
+    check = commands.add_parser("verify-receipts", help="check an export, without a database")
+    check.add_argument("file", nargs="?", default="-", help="what /v1/receipts gave; - is stdin")
+    check.add_argument("--after", type=Link.parse, help="SEQ:HASH of the last one checked before")
     arguments = parser.parse_args()
+    if arguments.command == "verify-receipts":
+        sys.exit(_verify(arguments))
     try:
         settings = load(Settings, os.environ, PREFIX)
         configure("billing", settings.log_level)
@@ -78,17 +85,33 @@ async def _seed(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-async def _audit(_arguments: argparse.Namespace, settings: Settings) -> int:
+async def _audit(arguments: argparse.Namespace, settings: Settings) -> int:
     database: Database = open_database(settings.database_url.reveal(), SCHEMA)
     try:
         async with transaction(database) as tx:
-            found = await violations(tx)
+            found = await audit(tx, arguments.days)
     finally:
         await database.dispose()
-    for violation in found:
-        print(f"{violation.what}: {violation.id}")
-    print(f"{len(found)} violations")
-    return 1 if found else 0
+    print(render(found))
+    return 0 if found.sound else 1
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    """Reads no settings: it works on any machine."""
+    try:
+        raw = (
+            sys.stdin.buffer.read() if arguments.file == "-" else Path(arguments.file).read_bytes()
+        )
+        export = raw.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"aibridge-billing: {error}", file=sys.stderr)
+        return 2
+    found = verify(read_export(export), arguments.after)
+    if found.misfit is not None:
+        print(f"{found.misfit}; the {found.receipts} before it fit")
+        return 1
+    print(f"{found.receipts} receipts fit; the last is {found.last}")
+    return 0
 
 
 async def _replay(arguments: argparse.Namespace, settings: Settings) -> int:

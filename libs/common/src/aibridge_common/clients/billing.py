@@ -9,14 +9,17 @@ from aibridge_common.contracts.billing import (
     Balance,
     Lease,
     RateCard,
+    ReceiptPage,
     ReleaseLease,
+    RequestReceipts,
     SpoolApplied,
     UsagePage,
 )
+from aibridge_common.ids import public_request_id
 
 
 class BillingClient(ServiceClient):
-    """Prices, leases, balances and usage."""
+    """Prices, leases, balances, usage and receipts."""
 
     async def rate_cards(self) -> list[RateCard]:
         """Every rate card in force or still to come."""
@@ -50,6 +53,24 @@ class BillingClient(ServiceClient):
         if cursor is not None:
             query["cursor"] = cursor
         return await self.call(UsagePage, "GET", "/v1/usage", query=query)
+
+    async def receipts(
+        self, account_id: UUID, *, limit: int = 100, cursor: str | None = None
+    ) -> ReceiptPage:
+        """The account's receipts, oldest first."""
+        query: dict[str, Any] = {"account_id": str(account_id), "limit": limit}
+        if cursor is not None:
+            query["cursor"] = cursor
+        return await self.call(ReceiptPage, "GET", "/v1/receipts", query=query)
+
+    async def request_receipts(self, account_id: UUID, request_id: UUID) -> RequestReceipts:
+        """The receipts of one request of this account. Raises `NotFound`."""
+        return await self.call(
+            RequestReceipts,
+            "GET",
+            f"/v1/receipts/{public_request_id(request_id)}",
+            query={"account_id": str(account_id)},
+        )
 
     async def spool(self, router: str, epoch_min: int = 0) -> SpoolApplied:
         """What of a router's usage is settled, from its run `epoch_min` on."""

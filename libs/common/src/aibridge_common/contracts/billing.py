@@ -91,6 +91,83 @@ class UsagePage(Reply, frozen=True, kw_only=True, omit_defaults=True):
     next: str | None = None
 
 
+class ByKind(Reply, frozen=True, kw_only=True):
+    """A decimal string for each kind of token."""
+
+    input: str
+    cache_read: str
+    cache_write_5m: str
+    cache_write_1h: str
+    output: str
+    reasoning: str
+
+
+class ReceiptAttempt(Reply, frozen=True, kw_only=True):
+    """One call of a provider. `own_key`: with the customer's own key, so that the provider charged the customer."""
+
+    model: str
+    provider: str
+    ended: str
+    took_ms: str
+    own_key: bool
+
+
+class ReceiptLot(Reply, frozen=True, kw_only=True):
+    """What one paid order gave to a charge."""
+
+    order_no: str
+    microtokens: Amount
+
+
+class Receipt(Reply, frozen=True, kw_only=True):
+    """What one charge was made of. All but the two hashes is the document that is hashed, so nothing may be left out.
+
+    Every number is a decimal string and `occurred_at` has six digits after the point: docs/reference/receipts.md.
+    """
+
+    account_id: str
+    seq: str
+    request_id: str
+    event_id: str
+    occurred_at: str
+    endpoint: str
+    stream: bool
+    key_id: str | None
+    requested_model: str
+    billed_model: str
+    provider: str
+    attempts: list[ReceiptAttempt]
+    reported: list[str]
+    usage: ByKind
+    usage_source: str
+    outcome: str
+    price_version: str
+    multipliers: ByKind
+    charge: ByKind
+    charge_microtokens: Amount
+    lots: list[ReceiptLot]
+    debt_microtokens: Amount
+    first_content_ms: str
+    total_ms: str
+    previous_hash: str
+    hash: str
+
+
+class RequestReceipts(Reply, frozen=True, kw_only=True):
+    """The receipts of one request, one for each model that gave a part of its answer, and their sum."""
+
+    request_id: str
+    charge_microtokens: Amount
+    receipts: list[Receipt]
+
+
+class ReceiptPage(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """Oldest first; `next` is the cursor of the following page."""
+
+    receipts: list[Receipt]
+    next: str | None = None
+
+
 class AppliedRange(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """Usage of one run that is settled or buried, by its sequence numbers; both ends included."""
 

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import text
 
@@ -31,7 +32,7 @@ _SETTLE = text(
     "CAST(:cache_write_1h AS bigint[]), CAST(:output AS bigint[]), CAST(:reasoning AS bigint[]),"
     "CAST(:charge AS bigint[]), CAST(:source AS smallint[]), CAST(:outcome AS smallint[]),"
     "CAST(:endpoint AS text[]), CAST(:stream AS boolean[]), CAST(:first_ms AS int[]), CAST(:total_ms AS int[]),"
-    "CAST(:at AS timestamptz[]))"
+    "CAST(:at AS timestamptz[]), CAST(:request AS uuid[]), CAST(:attempts AS text[]), CAST(:reported AS text[]))"
 )
 _MILLISECONDS_MAX = 2_147_483_647
 
@@ -69,10 +70,47 @@ async def settle(tx: Transaction, charges: list[Charge]) -> Settled:
             "first_ms": [_milliseconds(event.first_content_ms) for event in events],
             "total_ms": [_milliseconds(event.total_ms) for event in events],
             "at": [event.occurred_at for event in events],
+            "request": [event.request_id for event in events],
+            "attempts": [attempts_json(event) for event in events],
+            "reported": [reported_json(event) for event in events],
         },
     )
     applied, duplicates = row.one()
     return Settled(applied=applied, duplicates=duplicates + len(charges) - len(unique))
+
+
+def attempts_json(event: UsageRecorded) -> str:
+    """The attempts as a receipt's canonical text has them."""
+    if not event.attempts:
+        return "[]"
+    return _canonical(
+        [
+            {
+                "ended": _text(attempt.ended),
+                "model": _text(attempt.model),
+                "own_key": attempt.own_key,
+                "provider": _text(attempt.provider),
+                "took_ms": str(attempt.took_ms),
+            }
+            for attempt in event.attempts
+        ]
+    )
+
+
+def reported_json(event: UsageRecorded) -> str:
+    """The provider's usage objects as strings: nothing in them is interpreted, so nothing in them changes."""
+    if not event.reported:
+        return "[]"
+    return _canonical([_text(bytes(raw).decode("utf-8", "replace")) for raw in event.reported])
+
+
+def _canonical(document: object) -> str:
+    return msgspec.json.encode(document, order="sorted").decode()
+
+
+def _text(value: str) -> str:
+    """PostgreSQL keeps no zero character."""
+    return value.replace("\0", "\ufffd")
 
 
 def _milliseconds(value: int) -> int:

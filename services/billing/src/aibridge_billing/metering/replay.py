@@ -74,7 +74,6 @@ async def _resolve(tx: Transaction, letter_id: int) -> None:
 
 
 def _event(payload: object) -> UsageRecorded:
-    """What could not be read when it came is kept as the text that came."""
-    if isinstance(payload, str):
-        return msgspec.json.decode(payload, type=UsageRecorded)
-    return msgspec.convert(payload, UsageRecorded)
+    """What could not be read when it came is kept as the text that came; `Raw` can only be read from text."""
+    document = payload if isinstance(payload, str) else msgspec.json.encode(payload)
+    return msgspec.json.decode(document, type=UsageRecorded)

@@ -1,4 +1,4 @@
-"""What a key's owner may ask about the account: balance and usage, by API."""
+"""What a key's owner may ask about the account: balance, usage and receipts, by API."""
 
 from uuid import UUID
 
@@ -6,19 +6,20 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromQuery
+from litestar.params import FromPath, FromQuery
 
 from aibridge_common import envelopes
 from aibridge_common.clients.billing import BillingClient
-from aibridge_common.contracts.billing import Balance, UsagePage
+from aibridge_common.contracts.billing import Balance, ReceiptPage, RequestReceipts, UsagePage
 from aibridge_common.dialect import Surface
-from aibridge_common.errors import AIBridgeError
+from aibridge_common.errors import AIBridgeError, InvalidRequest
+from aibridge_common.ids import parse_request_id
 from aibridge_gateway.edge.credentials import find_key
 from aibridge_gateway.edge.keyring import Keyring
 
 
 def account_routes(keyring: Keyring, billing: BillingClient) -> list[HTTPRouteHandler]:
-    """`GET /v1/balance` and `GET /v1/usage` for whoever holds a live key."""
+    """`GET /v1/balance`, `/v1/usage` and `/v1/receipts` for whoever holds a live key."""
 
     async def account_of(request: Request[None, None, State]) -> UUID:
         facts = await keyring.facts(
@@ -40,7 +41,34 @@ def account_routes(keyring: Keyring, billing: BillingClient) -> list[HTTPRouteHa
         """Charged exchanges of the key's account, newest first."""
         return await billing.usage(await account_of(request), limit=limit, cursor=cursor)
 
-    return [balance, usage]
+    @get(
+        "/v1/receipts", operation_id="MyReceipts", exception_handlers={AIBridgeError: public_error}
+    )
+    async def receipts(
+        request: Request[None, None, State],
+        limit: FromQuery[int] = 100,
+        cursor: FromQuery[str | None] = None,
+    ) -> ReceiptPage:
+        """The receipts of the key's account, oldest first, as `verify-receipts` reads them."""
+        return await billing.receipts(await account_of(request), limit=limit, cursor=cursor)
+
+    @get(
+        "/v1/receipts/{request_id:str}",
+        operation_id="MyReceipt",
+        exception_handlers={AIBridgeError: public_error},
+    )
+    async def receipt(
+        request: Request[None, None, State], request_id: FromPath[str]
+    ) -> RequestReceipts:
+        """What one request of the key's account cost, and why."""
+        account_id = await account_of(request)
+        try:
+            parsed = parse_request_id(request_id)
+        except ValueError as error:
+            raise InvalidRequest(str(error), param="request_id") from None
+        return await billing.request_receipts(account_id, parsed)
+
+    return [balance, usage, receipts, receipt]
 
 
 def public_error(_request: Request[None, None, State], error: AIBridgeError) -> Response[object]:
