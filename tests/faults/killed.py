@@ -17,7 +17,7 @@ SPOOL_BYTES_MAX = 2**30
 
 async def router_under_streams(scene: Scene) -> None:
     """Killed while fifty streams run, again and again."""
-    rounds, count = (2, 20) if scene.short else (5, 50)
+    rounds, count = (1, 20) if scene.short else (3, 50)
     away: list[float] = []
     for _ in range(rounds):
         running = scene.streams(scene.load, count, tokens=180, delay_ms=60)
@@ -29,7 +29,7 @@ async def router_under_streams(scene: Scene) -> None:
 
 async def router_after_ends(scene: Scene) -> None:
     """Killed in the moment in which answers have just been given."""
-    rounds = 4
+    rounds = 3
     for _ in range(rounds):
         asked = [
             scene.question(stream=scene.rng.random() < 0.5, tokens=scene.rng.randint(5, 30))
@@ -46,7 +46,7 @@ async def router_after_ends(scene: Scene) -> None:
 
 async def billing_under_load(scene: Scene) -> None:
     """Killed where it happens to be, also between COMMIT and acknowledgement."""
-    rounds = 2 if scene.short else 5
+    rounds = 1 if scene.short else 3
     before = scene.stage.said("usage.duplicates")
     async with scene.under_load():
         for _ in range(rounds):
@@ -61,7 +61,7 @@ async def postgres_under_load(scene: Scene) -> None:
     """All of its processes, five times in twenty seconds."""
     loop = asyncio.get_running_loop()
     async with scene.under_load() as load:
-        began_s = loop.time()
+        began_s = killed_s = loop.time()
         for number in range(5):
             await asyncio.sleep(max(0.0, began_s + number * HOT_S / 5 - loop.time()))
             before = scene.stage.kill("postgres")
@@ -92,7 +92,7 @@ async def _answers(scene: Scene) -> None:
 
 async def nats_under_load(scene: Scene) -> None:
     """Killed again and again; what is published meanwhile waits on the router's disk."""
-    rounds = 2 if scene.short else 5
+    rounds = 1 if scene.short else 3
     async with scene.under_load() as load:
         for _ in range(rounds):
             await scene.stage.crash("nats")
@@ -104,10 +104,9 @@ async def nats_under_load(scene: Scene) -> None:
 
 async def nats_away(scene: Scene) -> None:
     """Nobody listens where it was."""
-    async with scene.under_load() as load:
-        async with scene.stage.down("nats"):
-            await asyncio.sleep(AWAY_S)
-            size = scene.stage.spool_bytes()
+    async with scene.under_load() as load, scene.stage.down("nats"):
+        await asyncio.sleep(AWAY_S)
+        size = scene.stage.spool_bytes()
     unserved = sum(not one.served for one in load.done)
     scene.check(not unserved, f"{unserved} of {len(load.done)} were not served")
     scene.check(size < SPOOL_BYTES_MAX, f"the spool has {size} bytes")

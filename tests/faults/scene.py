@@ -36,7 +36,13 @@ class Scene:
     """What a row has at hand."""
 
     def __init__(
-        self, stage: Stage, customer: Customer, seed: int, say: Callable[[str], None], *, short: bool
+        self,
+        stage: Stage,
+        customer: Customer,
+        seed: int,
+        say: Callable[[str], None],
+        *,
+        short: bool,
     ) -> None:
         self.stage = stage
         self.customers = [customer]
@@ -57,7 +63,9 @@ class Scene:
         """Every request of the row that has an end."""
         return [one for load in self._loads for one in load.done]
 
-    def load_at(self, base_url: str, customer: Customer | None = None, *, quick: bool = False) -> Load:
+    def load_at(
+        self, base_url: str, customer: Customer | None = None, *, quick: bool = False
+    ) -> Load:
         """Traffic of a customer of the row."""
         key = (customer or self.customers[0]).key
         mix = Mix(random.Random(self.rng.random()), key, quick=quick)
@@ -103,11 +111,11 @@ class Scene:
             key=(customer or self.customers[0]).key,
         )
 
-    def streams(self, load: Load, count: int, *, tokens: int, delay_ms: int) -> list[asyncio.Task[Done]]:
+    def streams(
+        self, load: Load, count: int, *, tokens: int, delay_ms: int
+    ) -> list[asyncio.Task[Done]]:
         """So many at once, in every dialect and from every vendor."""
-        asked = [
-            self.question(stream=True, tokens=tokens, delay_ms=delay_ms) for _ in range(count)
-        ]
+        asked = [self.question(stream=True, tokens=tokens, delay_ms=delay_ms) for _ in range(count)]
         return [asyncio.create_task(load.one(each)) for each in asked]
 
     def check(self, fine: bool, otherwise: str) -> None:
@@ -125,7 +133,9 @@ class Scene:
 
     def explain(self) -> None:
         """Why requests were not served."""
-        for why, count in Counter(one.why_not for one in self.done if not one.served).most_common(4):
+        for why, count in Counter(one.why_not for one in self.done if not one.served).most_common(
+            4
+        ):
             self.say(f"   not served, {count} times: {why[:150]}")
 
     async def ledger(self) -> Ledger:

@@ -39,7 +39,7 @@ class Stage:
     async def back(self, name: str, before: int) -> None:
         """Wait until it was started again and answers."""
         async with asyncio.timeout(BACK_WITHIN_S):
-            while self.record.pids.get(name, before) == before:
+            while self.record.pids.get(name, before) == before:  # noqa: ASYNC110 - a file changes
                 await asyncio.sleep(LOOK_EVERY_S)
 
     async def crash(self, name: str) -> float:

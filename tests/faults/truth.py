@@ -39,9 +39,7 @@ class Verdict(Struct, kw_only=True):
     charged_microtokens: int = 0
 
 
-def judge(
-    done: Sequence[Done], calls: Iterable[Call], ledger: Ledger, bounds: Bounds
-) -> Verdict:
+def judge(done: Sequence[Done], calls: Iterable[Call], ledger: Ledger, bounds: Bounds) -> Verdict:
     """Every call that a vendor served is charged once, nothing else is, and clients saw nothing illegal."""
     verdict = Verdict(wrong=[])
     seen = {one.request_id: one for one in done if one.request_id}
