@@ -28,6 +28,8 @@ _FORMING_ATTEMPTS = 30
 _HEARTBEAT_SHARE = 0.3
 """Of the time a fetch may take: a server that is gone is noticed within it."""
 
+_BAD_REQUEST = 400
+
 Handler = Callable[[bytes], Awaitable[None]]
 
 
@@ -130,12 +132,18 @@ class Consumer:
 
     async def fetch(self, count: int, timeout_s: float) -> list[Message]:
         """Up to `count` messages; an empty list when none came in time."""
+        # With messages that came after an earlier fetch gave up, nats-py asks for more without a time, which the server
+        # refuses when there is a heartbeat; the refusal would lose them until they are delivered again.
+        late = self._subscription.pending_msgs > 0
+        heartbeat_s = None if late else timeout_s * _HEARTBEAT_SHARE
         try:
-            found = await self._subscription.fetch(
-                count, timeout=timeout_s, heartbeat=timeout_s * _HEARTBEAT_SHARE
-            )
+            found = await self._subscription.fetch(count, timeout=timeout_s, heartbeat=heartbeat_s)
         except (nats.errors.TimeoutError, TimeoutError):
             return []
+        except nats.js.errors.APIError as error:
+            if error.code == _BAD_REQUEST and "heartbeat" in (error.description or ""):
+                return []  # too little of its time was left to wait for a heartbeat
+            raise BusUnavailable(str(error)) from error
         except nats.errors.Error as error:
             raise BusUnavailable(str(error)) from error
         return [Message(msg) for msg in found]
