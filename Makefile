@@ -17,7 +17,7 @@ IMAGES := $(wildcard services/*/Dockerfile libs/*/Dockerfile)
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench bench-settlement soak outage overload rolling image k8s-check clean
+.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench bench-settlement soak outage overload rolling faults image k8s-check clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -120,6 +120,9 @@ overload: $(STAMP) ## Three times the measured peak for a minute.
 
 rolling: $(STAMP) ## Restart every process three times under a hundred streams.
 	@$(BIN)/python -m tests.soak rolling $(ARGS)
+
+faults: $(STAMP) ## Kill and cut off every process, then audit the books, 10 minutes (ARGS="--row 1").
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench-settlement: $(STAMP) ## Measure the spool per request, and billing from NATS to COMMIT.
 	@PYTHONPATH=tests $(BIN)/python -m bench.spool

@@ -4,6 +4,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import cache
 from importlib.resources import files
 from typing import Any
 from uuid import UUID
@@ -85,7 +86,7 @@ async def read_books(database_url: str, account_id: str, since: UUID) -> Books:
 
 def audit(done: Sequence[Done], calls: Iterable[Call], books: Books) -> Findings:
     """Every request that was served is charged once, at the model that answered, by what its vendor counted."""
-    prices = _prices()
+    known = prices()
     truth: defaultdict[str, list[Call]] = defaultdict(list)
     for call in calls:
         truth[call.request_id].append(call)
@@ -95,7 +96,7 @@ def audit(done: Sequence[Done], calls: Iterable[Call], books: Books) -> Findings
         if not one.request_id:
             continue
         row = books.charged.get(one.request_id)
-        answered = [call for call in truth[one.request_id] if _answered(call)]
+        answered = [call for call in truth[one.request_id] if answered_whole(call)]
         if row is None:
             if answered:
                 wrong.append(f"{one.request_id}: answered by {answered[-1].vendor}, not charged")
@@ -106,7 +107,7 @@ def audit(done: Sequence[Done], calls: Iterable[Call], books: Books) -> Findings
         if not answered and one.answer.left:  # its vendor was left too, so its count is estimated
             owed_microtokens += row.charge_microtokens
             continue
-        owed = sum(_price(prices, call) for call in answered)
+        owed = sum(price(known, call.model, call.usage) for call in answered)
         owed_microtokens += owed
         misfits = _misfits(one, row, answered, owed)
         wrong += [f"{one.request_id}: {misfit}" for misfit in misfits]
@@ -139,20 +140,22 @@ def _misfits(one: Done, row: Charged, answered: list[Call], owed: int) -> list[s
     return [f"{name}: {a} is not {b}" for name, (a, b) in pairs.items() if a != b]
 
 
-def _answered(call: Call) -> bool:
+def answered_whole(call: Call) -> bool:
+    """Whether the vendor gave all of it and said what it used."""
     return call.outcome == "completed" and call.status == 200 and call.reported
 
 
-def _price(prices: dict[str, dict[str, Decimal]], call: Call) -> int:
+def price(known: dict[str, dict[str, Decimal]], model: str, usage: Usage) -> int:
     """Reckoned from the catalogue's decimals, apart from the product's own arithmetic."""
-    price = prices[call.model]
-    total = sum((getattr(call.usage, kind) * price[kind] for kind in _KINDS), Decimal(0))
+    total = sum((getattr(usage, kind) * known[model][kind] for kind in _KINDS), Decimal(0))
     microtokens = total * 1_000_000
     assert microtokens == int(microtokens), "the catalogue's prices are whole microtokens"
     return int(microtokens)
 
 
-def _prices() -> dict[str, dict[str, Decimal]]:
+@cache
+def prices() -> dict[str, dict[str, Decimal]]:
+    """The shipped catalogue's multipliers by model."""
     catalog = tomllib.loads((files("aibridge_common") / "catalog.toml").read_text())
     return {model["id"]: _multipliers(model["multipliers"]) for model in catalog["models"]}
 

@@ -194,20 +194,13 @@ class Run:
         else:
             do(*arguments)
 
-    def _ask(
-        self, whom: str, question: Callable[[], Any], answer: Callable[[Any], None]
-    ) -> None:
-        self.site.network.ask(
-            self.name, whom, question, lambda value: self._do(answer, (value,))
-        )
+    def _ask(self, whom: str, question: Callable[[], Any], answer: Callable[[Any], None]) -> None:
+        self.site.network.ask(self.name, whom, question, lambda value: self._do(answer, (value,)))
 
     @property
     def is_idle(self) -> bool:
         return not (
-            self._running
-            or self._in_flight
-            or self.state.unapplied
-            or self.state.has_old_segments
+            self._running or self._in_flight or self.state.unapplied or self.state.has_old_segments
         )
 
     # --- admission, as `Wallets` does it ------------------------------------------------------
@@ -425,9 +418,7 @@ class Run:
         final = Final(request_id=exchange.request_id)
         if event is not None:
             sequence = self.state.next_sequence(self._world.now_s)
-            final = Final(
-                request_id=event.event_id, sequence=sequence, event=encode_event(event)
-            )
+            final = Final(request_id=event.event_id, sequence=sequence, event=encode_event(event))
         data = frame(encode(final))
         self.writer.append(data)
         if sequence:

@@ -80,7 +80,7 @@ class Failed(AssertionError):
 
     def __init__(self, seed: int, violation: Exception, last_events: str) -> None:
         super().__init__(
-            f"seed {seed}: {violation!r}\nreplay: make simulate ARGS=\"--seed {seed}\"\n{last_events}"
+            f'seed {seed}: {violation!r}\nreplay: make simulate ARGS="--seed {seed}"\n{last_events}'
         )
 
 
@@ -94,9 +94,7 @@ class Simulation:
         self.network = Network(world, odds)
         self.bus = Bus(world, self.network)
         self.ledger = parts.ledger()
-        self.truth = Truth(
-            world, self.ledger, holds_are_bounds=self.weather is not Weather.TIGHT
-        )
+        self.truth = Truth(world, self.ledger, holds_are_bounds=self.weather is not Weather.TIGHT)
         self.billing = Billing(world, self.network, self.bus, self.ledger, self.truth)
         site = Site(
             world,

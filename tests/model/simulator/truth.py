@@ -85,7 +85,15 @@ class Truth:
         self._owed[lease] = self._owed.get(lease, 0) + amount - exchange.counted
         exchange.counted = amount
 
-    def ended(self, router: str, epoch: int, sequence: int, exchange: Exchange, amount: int, place: Position) -> None:
+    def ended(
+        self,
+        router: str,
+        epoch: int,
+        sequence: int,
+        exchange: Exchange,
+        amount: int,
+        place: Position,
+    ) -> None:
         """A final was appended, by its own run or a later one."""
         exchange.ended.append((place, amount, self._world.now_s))
         if not exchange.may_cost:
@@ -106,9 +114,7 @@ class Truth:
             exchange = self.exchanges[request_id]
             exchange.published.update(amount for _, amount, _ in exchange.ended)
 
-    def crashed(
-        self, router: str, disk: Disk, *, power_lost: bool, paused_until_s: float
-    ) -> None:
+    def crashed(self, router: str, disk: Disk, *, power_lost: bool, paused_until_s: float) -> None:
         """From now on only the journal on the disk says what its exchanges cost."""
         now_s = self._world.now_s
         for exchange in self._unsettled.get(router, {}).values():
@@ -142,9 +148,7 @@ class Truth:
         if exchange.started is None or not disk.has(exchange.started):
             return 0
         self.recovered += ran
-        return next(
-            (amount for place, amount, _ in reversed(exchange.noted) if disk.has(place)), 0
-        )
+        return next((amount for place, amount, _ in reversed(exchange.noted) if disk.has(place)), 0)
 
     def deletes(self, router: str, name: SegmentName, disk: Disk) -> None:
         """A segment is about to go: nothing that is not settled may need it."""

@@ -177,6 +177,21 @@ class TestConsumer:
         assert [message.data for message in messages] == [b"0", b"1", b"2"]
         assert await other.fetch(10, 0.2) == []
 
+    async def test_what_came_after_a_fetch_gave_up_is_in_the_next(
+        self, bus: Bus, stream: str
+    ) -> None:
+        consumer = await bus.consumer(stream, "durable", f"{stream}.>")
+        pull = consumer._subscription
+        await pull._nc.publish(pull._nms, b'{"batch": 1, "expires": 5000000000}', pull._deliver)
+        await bus.append(f"{stream}.late", b"late", "1")
+        async with asyncio.timeout(5):
+            while not pull.pending_msgs:  # noqa: ASYNC110 - a counter of the library
+                await asyncio.sleep(0.01)
+
+        [late] = await consumer.fetch(8, 1.0)
+
+        assert late.data == b"late"
+
     async def test_nothing_there(self, bus: Bus, stream: str) -> None:
         consumer = await bus.consumer(stream, "reader", f"{stream}.>")
 

@@ -126,7 +126,11 @@ class Consumer:
         self.is_open = True
 
     async def fetch(self, count: int, timeout_s: float) -> list[Message]:
-        """Up to `count` messages; an empty list when none came in time."""
+        """Up to `count` messages; an empty list when none came in time.
+
+        Without a heartbeat: nats-py asks again for what is left of the time with the same one, the server refuses one
+        that is more than half of it, and the refusal loses what was delivered until it comes again.
+        """
         try:
             found = await self._subscription.fetch(count, timeout=timeout_s)
         except (nats.errors.TimeoutError, TimeoutError):
