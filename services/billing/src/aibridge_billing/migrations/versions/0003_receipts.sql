@@ -18,7 +18,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON receipt FOR EACH ROW EXECU
 -- Batches that write receipts have numbers of their own: a call that began in the old settle_batch keeps an old number.
 CREATE SEQUENCE receipt_batch START WITH 1000000000000;
 
--- The canonical text of a receipt (docs/reference/receipts.md). One expression, so that the planner inlines it.
+-- The canonical text of a receipt (docs/reference/receipts.md). One expression, so that the planner inlines it; no part may be null,
+-- since concat would leave it out.
 CREATE FUNCTION receipt_document(
   event_id uuid, account_id uuid, seq bigint, request_id uuid, key_id uuid, occurred_at timestamptz, endpoint text, stream boolean,
   requested text, billed text, provider text, version int, source smallint, outcome smallint, first_ms int, total_ms int,
@@ -26,46 +27,47 @@ CREATE FUNCTION receipt_document(
   u_input bigint, u_cache_read bigint, u_cache_write_5m bigint, u_cache_write_1h bigint, u_output bigint, u_reasoning bigint,
   m_input bigint, m_cache_read bigint, m_cache_write_5m bigint, m_cache_write_1h bigint, m_output bigint, m_reasoning bigint)
 RETURNS text LANGUAGE sql STABLE AS $$
-  SELECT '{"account_id":"' || account_id::text
-      || '","attempts":' || attempts
-      || ',"billed_model":' || to_json(billed)::text
-      || ',"charge":{"cache_read":"' || (u_cache_read * coalesce(m_cache_read, 0))::text
-      || '","cache_write_1h":"' || (u_cache_write_1h * coalesce(m_cache_write_1h, 0))::text
-      || '","cache_write_5m":"' || (u_cache_write_5m * coalesce(m_cache_write_5m, 0))::text
-      || '","input":"' || (u_input * coalesce(m_input, 0))::text
-      || '","output":"' || (u_output * coalesce(m_output, 0))::text
-      || '","reasoning":"' || (u_reasoning * coalesce(m_reasoning, 0))::text
-      || '"},"charge_microtokens":"' || charge::text
-      || '","debt_microtokens":"' || debt::text
-      || '","endpoint":' || to_json(endpoint)::text
-      || ',"event_id":"' || event_id::text
-      || '","first_content_ms":"' || first_ms::text
-      || '","key_id":' || coalesce('"' || key_id::text || '"', 'null')
-      || ',"lots":' || lots
-      || ',"multipliers":{"cache_read":"' || coalesce(m_cache_read, 0)::text
-      || '","cache_write_1h":"' || coalesce(m_cache_write_1h, 0)::text
-      || '","cache_write_5m":"' || coalesce(m_cache_write_5m, 0)::text
-      || '","input":"' || coalesce(m_input, 0)::text
-      || '","output":"' || coalesce(m_output, 0)::text
-      || '","reasoning":"' || coalesce(m_reasoning, 0)::text
-      || '"},"occurred_at":"' || to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-      || '","outcome":"' || coalesce(
-           (ARRAY['completed', 'client_gone', 'upstream_cut', 'upstream_error', 'recovered'])[outcome], outcome::text)
-      || '","price_version":"' || version::text
-      || '","provider":' || to_json(provider)::text
-      || ',"reported":' || reported
-      || ',"request_id":"req_' || replace(coalesce(request_id, event_id)::text, '-', '')
-      || '","requested_model":' || to_json(requested)::text
-      || ',"seq":"' || seq::text
-      || '","stream":' || stream::text
-      || ',"total_ms":"' || total_ms::text
-      || '","usage":{"cache_read":"' || u_cache_read::text
-      || '","cache_write_1h":"' || u_cache_write_1h::text
-      || '","cache_write_5m":"' || u_cache_write_5m::text
-      || '","input":"' || u_input::text
-      || '","output":"' || u_output::text
-      || '","reasoning":"' || u_reasoning::text
-      || '"},"usage_source":"' || (ARRAY['final', 'partial', 'estimated', 'none'])[source] || '"}'
+  SELECT concat(
+    '{"account_id":"', account_id,
+    '","attempts":', attempts,
+    ',"billed_model":', to_json(billed),
+    ',"charge":{"cache_read":"', u_cache_read * coalesce(m_cache_read, 0),
+    '","cache_write_1h":"', u_cache_write_1h * coalesce(m_cache_write_1h, 0),
+    '","cache_write_5m":"', u_cache_write_5m * coalesce(m_cache_write_5m, 0),
+    '","input":"', u_input * coalesce(m_input, 0),
+    '","output":"', u_output * coalesce(m_output, 0),
+    '","reasoning":"', u_reasoning * coalesce(m_reasoning, 0),
+    '"},"charge_microtokens":"', charge,
+    '","debt_microtokens":"', debt,
+    '","endpoint":', to_json(endpoint),
+    ',"event_id":"', event_id,
+    '","first_content_ms":"', first_ms,
+    '","key_id":', coalesce('"' || key_id::text || '"', 'null'),
+    ',"lots":', lots,
+    ',"multipliers":{"cache_read":"', coalesce(m_cache_read, 0),
+    '","cache_write_1h":"', coalesce(m_cache_write_1h, 0),
+    '","cache_write_5m":"', coalesce(m_cache_write_5m, 0),
+    '","input":"', coalesce(m_input, 0),
+    '","output":"', coalesce(m_output, 0),
+    '","reasoning":"', coalesce(m_reasoning, 0),
+    '"},"occurred_at":"', to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    '","outcome":"', coalesce((ARRAY['completed', 'client_gone', 'upstream_cut', 'upstream_error', 'recovered'])[outcome], outcome::text),
+    '","price_version":"', version,
+    '","provider":', to_json(provider),
+    ',"reported":', reported,
+    ',"request_id":"req_', replace(coalesce(request_id, event_id)::text, '-', ''),
+    '","requested_model":', to_json(requested),
+    ',"seq":"', seq,
+    '","stream":', stream::text,
+    ',"total_ms":"', total_ms,
+    '","usage":{"cache_read":"', u_cache_read,
+    '","cache_write_1h":"', u_cache_write_1h,
+    '","cache_write_5m":"', u_cache_write_5m,
+    '","input":"', u_input,
+    '","output":"', u_output,
+    '","reasoning":"', u_reasoning,
+    '"},"usage_source":"', (ARRAY['final', 'partial', 'estimated', 'none'])[source],
+    '"}')
 $$;
 
 -- Every receipt with its document, for reading and for the audit.
