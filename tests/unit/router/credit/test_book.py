@@ -152,8 +152,7 @@ class BookAgainstModel(RuleBasedStateMachine):
             assert keep == known.running + known.unseen(self.applied)
 
             known.set_aside = min(known.set_aside, keep)
-            one.owed = False
-            self.book.close_if_empty(one)
+            self.book.given_back(one, keep)
             if keep == 0:
                 self.closed.add(one.lease_id)
 
@@ -231,6 +230,23 @@ class TestFinish:
         book.applied(7)
 
         assert book.keep_microtokens(one) == 0
+
+
+class TestTakeBack:
+    def test_what_was_kept_for_a_charge_goes_once_billing_has_it(self) -> None:
+        """It was kept after billing had settled the charge, but before that was known here."""
+        one = lease(granted=100)
+        book = book_with(one)
+        hold = book.admit(0, ACCOUNTS[0], 100)
+        assert hold is not None
+        book.finish(hold, 30, 7)
+        assert book.take_back(ACCOUNTS[0]) == [(one, 30)]
+        book.given_back(one, 30)
+        assert book.take_back(ACCOUNTS[0]) == []
+
+        book.applied(7)
+
+        assert book.take_back(ACCOUNTS[0]) == [(one, 0)]
 
 
 class TestRefill:

@@ -30,6 +30,8 @@ class HeldLease(Struct, kw_only=True):
     unseen: deque[tuple[int, int]] = msgspec.field(default_factory=deque[tuple[int, int]])
     """Charges that billing is not known to have: their number in the spool, and microtokens."""
     unseen_microtokens: int = 0
+    kept_microtokens: int | None = None
+    """What billing was told to keep, the last time that something was given back."""
     owed: bool = False
     """Whether something was taken off what is free and billing has not confirmed that it has it."""
 
@@ -149,7 +151,7 @@ class LeaseBook:
         return [
             (lease, self._take(lease))
             for lease in self._by_account.get(account_id, ())
-            if lease.free_microtokens
+            if self._has_excess(lease)
         ]
 
     def take_due(self, now_s: float) -> list[tuple[HeldLease, int]]:
@@ -157,16 +159,19 @@ class LeaseBook:
         return [
             (lease, self._take(lease))
             for lease in self.all()
-            if lease.owed
-            or (
-                lease.expires_at_s <= now_s
-                and (lease.free_microtokens or not self.keep_microtokens(lease))
-            )
+            if lease.owed or (lease.expires_at_s <= now_s and self._has_excess(lease))
         ]
 
     def take_all(self) -> list[tuple[HeldLease, int]]:
         """The same for every lease."""
         return [(lease, self._take(lease)) for lease in self.all()]
+
+    def _has_excess(self, lease: HeldLease) -> bool:
+        """Whether billing may have more set aside than is needed: a charge may have been seen since it was told."""
+        kept = (
+            lease.granted_microtokens if lease.kept_microtokens is None else lease.kept_microtokens
+        )
+        return lease.free_microtokens > 0 or self.keep_microtokens(lease) < kept
 
     def _take(self, lease: HeldLease) -> int:
         lease.free_microtokens, lease.owed = 0, True
@@ -176,9 +181,10 @@ class LeaseBook:
         """Every lease that is not closed."""
         return [lease for leases in self._by_account.values() for lease in leases]
 
-    def close_if_empty(self, lease: HeldLease) -> None:
-        """Forget a lease that was given back, once nothing of it is free, held or to be charged."""
-        if lease.free_microtokens or self.keep_microtokens(lease):
+    def given_back(self, lease: HeldLease, kept_microtokens: int) -> None:
+        """Billing has it but for so much. With nothing kept it is closed there, and forgotten here."""
+        lease.owed, lease.kept_microtokens = False, kept_microtokens
+        if kept_microtokens:
             return
         leases = self._by_account.get(lease.account_id, [])
         if lease not in leases:

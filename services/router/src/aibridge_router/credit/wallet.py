@@ -243,8 +243,7 @@ class Wallets:
         except AIBridgeError as error:
             self._log.warning("lease.not_returned", error=error.code)
             return
-        lease.owed = False
-        self._book.close_if_empty(lease)
+        self._book.given_back(lease, keep_microtokens)
 
     def _command(
         self, account_id: UUID, want: int, least: int, *, request_waits: bool
