@@ -268,6 +268,29 @@ class TestSending:
             assert second.startswith(f"{first}:")
             assert one.counters.sent_again == 1
 
+    async def test_what_billing_lacks_of_a_lost_envelope_comes_though_its_beginning_is_deleted(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An earlier run cut its envelopes elsewhere, so that one of this run may be settled in part."""
+        monkeypatch.setattr(writer, "SEGMENT_BYTES_MAX", 1000)
+        one = rig.open()
+        for number in range(10):
+            one.start(start(number))
+            one.final(event(number))
+        one.close()
+        epoch = one._state.epoch
+        async with rig.running() as one:
+            await until(lambda: len(rig.bus.events) == 10)
+            before = rig.segments
+            rig.bus.taken.clear()
+            rig.billing.has[epoch] = [(1, 4), (7, 7)]
+            await until(lambda: len(rig.segments) < len(before))
+            rig.clock.advance(AGAIN_AFTER_S + 1)
+            await until(lambda: len(rig.bus.events) == 5)
+
+            assert sorted(rig.bus.events) == [4, 5, 7, 8, 9]
+            assert [(each.first, each.last) for each in rig.bus.taken.values()] == [(5, 6), (8, 10)]
+
     async def test_usage_beyond_one_segment_is_read_back_in_order(
         self, rig: Rig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
