@@ -399,6 +399,19 @@ class TestRestart:
             assert one.counters.recovered == 1
         assert rig.bus.events == [1]
 
+    def test_what_a_killed_run_left_is_made_durable_before_it_counts(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one = rig.open()
+        one.start(start(1))
+        one.close()
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fdatasync", lambda file: synced.append(os.fstat(file).st_ino))  # pyright: ignore[reportUnknownLambdaType]
+        left = (rig.folder / rig.segments[0]).stat().st_ino
+        rig.open().close()
+
+        assert synced[0] == left
+
     async def test_the_epoch_grows_though_the_clock_went_back(self, rig: Rig) -> None:
         async with rig.running():
             first = rig.segments[-1]
