@@ -167,9 +167,7 @@ class MemoryWriter:
         slow = self._random.random() < 0.02
         place = Position(self._name, len(self._file.data))
         retired, self._retired = self._retired, []
-        self._after(
-            SYNC_S_MAX if slow else SYNC_S, self._synced, place, self._file, retired
-        )
+        self._after(SYNC_S_MAX if slow else SYNC_S, self._synced, place, self._file, retired)
 
     def _synced(self, place: Position, file: File, retired: list[File]) -> None:
         file.synced_bytes = max(file.synced_bytes, place.offset)

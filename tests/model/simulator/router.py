@@ -62,9 +62,8 @@ class SteppedPublisher(Publisher):
     def next_now(self) -> tuple[Batch, bytes] | None:
         """What `_next` returns, if it would return at once."""
         while self._again:
-            batch = self._again.popleft()
-            if not self._state.covers(batch.epoch, batch.first, batch.last):
-                return batch, self._pack(batch, self._read_again(batch))
+            if (lacking := self._take_again(self._again.popleft())) is not None:
+                return lacking
         self._fill()
         return self._take() if self._ready else None
 
@@ -119,6 +118,7 @@ class Router:
         self.site.truth.crashed(
             self.name, self.disk, power_lost=power_lost, paused_until_s=self.paused_until_s
         )
+        self.paused_until_s = min(self.paused_until_s, self.site.world.now_s)
 
     def stop(self, then: Callable[[], None]) -> None:
         """Drain, settle, give leases back, leave."""
@@ -194,20 +194,13 @@ class Run:
         else:
             do(*arguments)
 
-    def _ask(
-        self, whom: str, question: Callable[[], Any], answer: Callable[[Any], None]
-    ) -> None:
-        self.site.network.ask(
-            self.name, whom, question, lambda value: self._do(answer, (value,))
-        )
+    def _ask(self, whom: str, question: Callable[[], Any], answer: Callable[[Any], None]) -> None:
+        self.site.network.ask(self.name, whom, question, lambda value: self._do(answer, (value,)))
 
     @property
     def is_idle(self) -> bool:
         return not (
-            self._running
-            or self._in_flight
-            or self.state.unapplied
-            or self.state.has_old_segments
+            self._running or self._in_flight or self.state.unapplied or self.state.has_old_segments
         )
 
     # --- admission, as `Wallets` does it ------------------------------------------------------
@@ -425,9 +418,7 @@ class Run:
         final = Final(request_id=exchange.request_id)
         if event is not None:
             sequence = self.state.next_sequence(self._world.now_s)
-            final = Final(
-                request_id=event.event_id, sequence=sequence, event=encode_event(event)
-            )
+            final = Final(request_id=event.event_id, sequence=sequence, event=encode_event(event))
         data = frame(encode(final))
         self.writer.append(data)
         if sequence:
