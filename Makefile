@@ -17,7 +17,7 @@ IMAGES := $(wildcard services/*/Dockerfile libs/*/Dockerfile)
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench bench-settlement soak outage overload rolling faults image k8s-check clean
+.PHONY: help install dev demo test clients lint format types imports check docs lock fuzz bench bench-settlement soak simulate outage overload rolling faults image k8s-check clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -111,6 +111,9 @@ bench: $(STAMP) ## Measure the product beside nginx on this machine (ARGS="--qui
 
 soak: $(STAMP) ## Steady traffic while vendors flap, 10 minutes (SOAK_S=seconds; ARGS="--seed N").
 	@$(BIN)/python -m tests.soak flapping --seconds $(or $(SOAK_S),600) $(ARGS)
+
+simulate: $(STAMP) ## Router, bus and billing in virtual time, with faults from a seed (ARGS="--seed N", "--seeds 100").
+	@$(BIN)/python -m tests.model.simulator $(ARGS)
 
 outage: $(STAMP) ## Every vendor down, and back: quick refusals, no storm, a quick return.
 	@$(BIN)/python -m tests.soak outage $(ARGS)

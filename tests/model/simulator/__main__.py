@@ -24,14 +24,14 @@ def main() -> int:
     )
     failed = 0
     for seed in seeds:
-        began_s = time.perf_counter()
+        began_s = time.process_time()
         try:
             report = simulate(seed, arguments.requests)
         except Failed as error:
             print(error)
             failed += 1
             continue
-        took_s = time.perf_counter() - began_s
+        took_s = time.process_time() - began_s
         print(f"{report.requests / took_s:7.0f} requests/s  {report}", flush=True)
     print(f"{len(seeds) - failed} of {len(seeds)} runs kept every promise")
     return 1 if failed else 0

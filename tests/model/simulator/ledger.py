@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from uuid import UUID
 
 LOT, REVENUE, CASH, REFUNDS, RECEIVABLE = "lot", "revenue", "cash", "refunds", "receivable"
@@ -257,7 +258,7 @@ class Ledger:
                 "I7": all(lot.rest >= 0 and lot.refunded >= 0 for lot in lots),
                 "I8": all(
                     not later.consumed or not lot.rest or lot.refunded
-                    for lot, later in zip(lots, lots[1:], strict=False)
+                    for lot, later in pairwise(lots)
                 ),
                 "I9": 0 <= account.reserved <= account.posted,
                 "I10": not account.debt or not account.free,

@@ -62,9 +62,8 @@ class SteppedPublisher(Publisher):
     def next_now(self) -> tuple[Batch, bytes] | None:
         """What `_next` returns, if it would return at once."""
         while self._again:
-            batch = self._again.popleft()
-            if not self._state.covers(batch.epoch, batch.first, batch.last):
-                return batch, self._pack(batch, self._read_again(batch))
+            if (lacking := self._take_again(self._again.popleft())) is not None:
+                return lacking
         self._fill()
         return self._take() if self._ready else None
 
@@ -119,6 +118,7 @@ class Router:
         self.site.truth.crashed(
             self.name, self.disk, power_lost=power_lost, paused_until_s=self.paused_until_s
         )
+        self.paused_until_s = min(self.paused_until_s, self.site.world.now_s)
 
     def stop(self, then: Callable[[], None]) -> None:
         """Drain, settle, give leases back, leave."""
@@ -265,13 +265,9 @@ class Run:
         self._ask(BILLING, lambda: billing.acquire(lease_id, account_id, want, amount), granted)
 
     def _give_back(self, lease: HeldLease, keep: int) -> None:
-        lease.free_microtokens = 0
-
         def released(value: bool | None) -> None:
             if value:
-                lease.returned = True
-                if keep == 0:
-                    self.book.close(lease)
+                self.book.given_back(lease, keep)
 
         billing, lease_id = self.site.billing, lease.lease_id
         self._ask(BILLING, lambda: billing.release(lease_id, keep), released)
@@ -279,9 +275,8 @@ class Run:
     def _tick(self) -> None:
         self.after(RETURN_EVERY_S, self._tick)
         now_s = self._world.now_s
-        for lease, keep in list(self.book.expired(now_s)):
-            if keep == 0 or not lease.returned:
-                self._give_back(lease, keep)
+        for lease, keep in self.book.take_due(now_s):
+            self._give_back(lease, keep)
         self.state.tick(now_s)
         if due := self.state.due_again(now_s):
             self._world.say(self.name, "sends again", len(due))
@@ -305,8 +300,8 @@ class Run:
         if now_s < by_s and (self.state.unapplied or self._in_flight):
             self.after(0.1, self._drained, last_call_s, by_s, then)
             return
-        for lease in self.book.all():
-            self._give_back(lease, self.book.keep_microtokens(lease))
+        for lease, keep in self.book.take_all():
+            self._give_back(lease, keep)
         self.after(DRAIN_S + 1.0, self._leave, then)
 
     def _leave(self, then: Callable[[], None]) -> None:

@@ -26,7 +26,7 @@ RICH, POOR = 100_000_000, 1_500_000
 TOP_UP_EVERY_S = 120.0
 
 FAULT_EVERY_S = 20.0
-QUIET_S_MAX = 6 * 3600.0
+QUIET_S_MAX = 5400.0
 """Ample: a lost envelope is sent again after 60, 120, ... 960 s."""
 
 
@@ -78,9 +78,10 @@ class Report:
 class Failed(AssertionError):
     """A violation with everything that is needed to see it again."""
 
-    def __init__(self, seed: int, violation: Exception, last_events: str) -> None:
+    def __init__(self, report: Report, violation: Exception, last_events: str) -> None:
+        again = f"--seed {report.seed} --requests {report.requests}"
         super().__init__(
-            f'seed {seed}: {violation!r}\nreplay: make simulate ARGS="--seed {seed}"\n{last_events}'
+            f'seed {report.seed}: {violation!r}\nreplay: make simulate ARGS="{again}"\n{last_events}'
         )
 
 
@@ -120,7 +121,7 @@ class Simulation:
         try:
             self._run()
         except (AssertionError, LookupError, ValueError, OSError) as error:
-            raise Failed(self.world.seed, error, self.world.last_events()) from error
+            raise Failed(self.report, error, self.world.last_events()) from error
         return self._reported()
 
     def _run(self) -> None:

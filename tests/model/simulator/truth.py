@@ -71,6 +71,7 @@ class Truth:
         self._beyond_holds: dict[UUID, int] = {}
         self._late: dict[UUID, int] = {}
         self._late_bound: dict[UUID, int] = {}
+        self._syncs = True
 
     # --- what routers do ----------------------------------------------------------------------
 
@@ -117,9 +118,10 @@ class Truth:
     def crashed(self, router: str, disk: Disk, *, power_lost: bool, paused_until_s: float) -> None:
         """From now on only the journal on the disk says what its exchanges cost."""
         now_s = self._world.now_s
+        self._syncs = paused_until_s + YOUNG_S < now_s
         for exchange in self._unsettled.get(router, {}).values():
             ran = not exchange.may_cost
-            amount = self._as_the_journal_says(exchange, disk, ran=ran, power_lost=power_lost)
+            amount = self._as_the_journal_says(exchange, disk, ran=ran)
             exchange.may_cost = {amount, *exchange.published}
             self._count(exchange, max(exchange.may_cost))
             if ran and exchange.stream and not power_lost and exchange.begun_at_s > paused_until_s:
@@ -133,14 +135,12 @@ class Truth:
             raise Violation(f"{exchange.request_id}: {short} tokens are in no progress")
         self.estimated_short_tokens = max(short, self.estimated_short_tokens)
 
-    def _as_the_journal_says(
-        self, exchange: Exchange, disk: Disk, *, ran: bool, power_lost: bool
-    ) -> int:
+    def _as_the_journal_says(self, exchange: Exchange, disk: Disk, *, ran: bool) -> int:
         for place, amount, _ in exchange.ended:
             if disk.has(place):
                 return amount
         for place, amount, at_s in exchange.ended:
-            if amount and self._world.now_s - at_s > YOUNG_S:
+            if amount and self._syncs and self._world.now_s - at_s > YOUNG_S:
                 raise Violation(
                     f"{exchange.request_id}: a final of {at_s:.3f} s at {place} is gone"
                 )

@@ -268,6 +268,29 @@ class TestSending:
             assert second.startswith(f"{first}:")
             assert one.counters.sent_again == 1
 
+    async def test_what_billing_lacks_of_a_lost_envelope_comes_though_its_beginning_is_deleted(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An earlier run cut its envelopes elsewhere, so that one of this run may be settled in part."""
+        monkeypatch.setattr(writer, "SEGMENT_BYTES_MAX", 1000)
+        one = rig.open()
+        for number in range(10):
+            one.start(start(number))
+            one.final(event(number))
+        one.close()
+        epoch = one._state.epoch
+        async with rig.running() as one:
+            await until(lambda: len(rig.bus.events) == 10)
+            before = rig.segments
+            rig.bus.taken.clear()
+            rig.billing.has[epoch] = [(1, 4), (7, 7)]
+            await until(lambda: len(rig.segments) < len(before))
+            rig.clock.advance(AGAIN_AFTER_S + 1)
+            await until(lambda: len(rig.bus.events) == 5)
+
+            assert sorted(rig.bus.events) == [4, 5, 7, 8, 9]
+            assert [(each.first, each.last) for each in rig.bus.taken.values()] == [(5, 6), (8, 10)]
+
     async def test_usage_beyond_one_segment_is_read_back_in_order(
         self, rig: Rig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -375,6 +398,19 @@ class TestRestart:
             assert one.counters.torn_bytes > 0
             assert one.counters.recovered == 1
         assert rig.bus.events == [1]
+
+    def test_what_a_killed_run_left_is_made_durable_before_it_counts(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one = rig.open()
+        one.start(start(1))
+        one.close()
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fdatasync", lambda file: synced.append(os.fstat(file).st_ino))  # pyright: ignore[reportUnknownLambdaType]
+        left = (rig.folder / rig.segments[0]).stat().st_ino
+        rig.open().close()
+
+        assert synced[0] == left
 
     async def test_the_epoch_grows_though_the_clock_went_back(self, rig: Rig) -> None:
         async with rig.running():

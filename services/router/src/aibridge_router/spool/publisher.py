@@ -93,9 +93,8 @@ class Publisher:
     async def _next(self) -> tuple[Batch, bytes]:
         while True:
             while self._again:
-                batch = self._again.popleft()
-                if not self._state.covers(batch.epoch, batch.first, batch.last):
-                    return batch, self._pack(batch, self._read_again(batch))
+                if (lacking := self._take_again(self._again.popleft())) is not None:
+                    return lacking
             self._fill()
             if self._ready:
                 return self._take()
@@ -158,14 +157,41 @@ class Publisher:
         )
         return batch, self._pack(batch, events)
 
-    def _read_again(self, batch: Batch) -> list[bytes]:
+    def _take_again(self, batch: Batch) -> tuple[Batch, bytes] | None:
+        """What billing lacks of a lost batch: its first consecutive numbers; None when it lacks nothing.
+
+        An earlier run may have cut its envelopes elsewhere: then a part is settled, and its segment may be gone.
+        """
+        lacking = self._read_again(batch)
+        if not lacking:
+            return None
+        first = lacking[0]
         events: list[bytes] = []
-        cursor, limit = batch.position, self._limit
-        wanted = batch.last - batch.first + 1
-        while len(events) < wanted and cursor < limit:
+        for each in lacking:
+            if each.sequence != first.sequence + len(events):
+                break
+            events.append(each.event)
+        last = first.sequence + len(events) - 1
+        if last < batch.last:
+            self._again.appendleft(msgspec.structs.replace(batch, first=last + 1))
+        batch = msgspec.structs.replace(
+            batch, first=first.sequence, last=last, position=first.position
+        )
+        return batch, self._pack(batch, events)
+
+    def _read_again(self, batch: Batch) -> list[_Numbered]:
+        lacking: list[_Numbered] = []
+        cursor = max(batch.position, Position(self._state.oldest_segment, 0))
+        limit, at = self._limit, batch.first
+        while at <= batch.last and cursor < limit and cursor.segment.epoch == batch.epoch:
             found, cursor = self._read(cursor, limit)
-            events += [each.event for each in found if batch.first <= each.sequence <= batch.last]
-        return events[:wanted]
+            for each in found:
+                at = each.sequence + 1
+                if batch.first <= each.sequence <= batch.last and not self._state.covers(
+                    each.epoch, each.sequence, each.sequence
+                ):
+                    lacking.append(each)
+        return lacking
 
     def _pack(self, batch: Batch, events: list[bytes]) -> bytes:
         return msgspec.json.encode(

@@ -77,6 +77,7 @@ class Spool:
         self._log = get_logger()
         self._lock = _lock(folder)
         names = _segments(folder)
+        _make_durable(folder, names)
         left = read_left((name, (folder / name.file_name).read_bytes()) for name in names)
         newest = names[-1].epoch if names else 0
         epoch = max(int(clock.now().timestamp() * 1e9), newest + 1)
@@ -274,6 +275,16 @@ def _lock(folder: Path) -> int:
         os.close(lock)
         raise SpoolInUse(f"{folder} is the spool of another running router") from None
     return lock
+
+
+def _make_durable(folder: Path, names: list[SegmentName]) -> None:
+    """A killed run leaves ends that the disk has not: believed and then lost to a power cut, they cost charges."""
+    for name in names:
+        file = os.open(folder / name.file_name, os.O_RDONLY)
+        try:
+            os.fdatasync(file)
+        finally:
+            os.close(file)
 
 
 def _segments(folder: Path) -> list[SegmentName]:
