@@ -122,8 +122,8 @@ def _estimate(
     *,
     served: bool,
 ) -> list[str]:
-    if served:
-        return ["the client got its answer, and the charge is an estimate"]
+    if served and row.usage != call.usage:
+        return [f"the client got its answer, and {row.usage} is not {call.usage}"]
     left = one is not None and one.answer.left
     if not bounds.router_dies and not left:
         return ["the charge is an estimate"]
