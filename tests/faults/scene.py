@@ -155,14 +155,10 @@ class Scene:
             ledger = await self.ledger()
             verdict = judge(self.done, self.vendors.calls(self._log_at), ledger, self.bounds)
             took_s = loop.time() - began_s
+            verdict.settled_s = took_s
             if not verdict.wrong or took_s > within_s:
                 break
             await asyncio.sleep(LOOK_EVERY_S)
-        self.measure(
-            f"{len(self.done)} requests, {verdict.exact} charges exact,"
-            f" {verdict.estimated} estimated (worst {verdict.output_off_max} tokens off),"
-            f" {verdict.free} free, settled in {took_s:.0f} s"
-        )
         return verdict
 
     async def close(self) -> None:
@@ -222,6 +218,10 @@ async def run_row(
             dead_letters=expected,
         )
         verdict = await scene.end_check(row.settled_within_s)
+        scene.measure(
+            f"{len(scene.done)} requests, {verdict.exact} charges exact, {verdict.estimated} estimated (worst"
+            f" {verdict.output_off_max} tokens off), {verdict.free} free, settled in {verdict.settled_s:.0f} s"
+        )
     except Skipped as reason:
         return Result(row=row, seed=seed, measured="", wrong=[], skipped=str(reason))
     finally:

@@ -37,6 +37,8 @@ class Verdict(Struct, kw_only=True):
     output_off_max: int = 0
     """The worst estimate."""
     charged_microtokens: int = 0
+    settled_s: float = 0.0
+    """How long the end check took to be content."""
 
 
 def judge(done: Sequence[Done], calls: Iterable[Call], ledger: Ledger, bounds: Bounds) -> Verdict:
