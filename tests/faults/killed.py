@@ -5,7 +5,7 @@ import shutil
 
 import asyncpg
 
-from tests.faults.scene import RATE_PER_S, Row, Scene
+from tests.faults.scene import LONG_WARM_S, RATE_PER_S, Row, Scene
 from tests.faults.truth import Bounds
 
 HOT_S = 20.0
@@ -60,7 +60,7 @@ async def billing_under_load(scene: Scene) -> None:
 async def postgres_under_load(scene: Scene) -> None:
     """All of its processes, five times in twenty seconds."""
     loop = asyncio.get_running_loop()
-    async with scene.under_load() as load:
+    async with scene.under_load(warm_s=LONG_WARM_S) as load:
         began_s = killed_s = loop.time()
         for number in range(5):
             await asyncio.sleep(max(0.0, began_s + number * HOT_S / 5 - loop.time()))

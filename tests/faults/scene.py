@@ -23,6 +23,8 @@ from tests.soak.vendors import Vendors
 ENOUGH_TOKENS = 50_000_000
 RATE_PER_S = 8.0
 WARM_S = 4.0
+LONG_WARM_S = 12.0
+"""Leases double while they run out, so an account that was busy for this long has large ones."""
 LOOK_EVERY_S = 1.0
 REFUSED = frozenset({402, 429, 503, 529})
 """What may be said instead of an answer: 429 is how OpenAI's clients hear of an empty balance."""
@@ -80,12 +82,14 @@ class Scene:
         return customer
 
     @asynccontextmanager
-    async def under_load(self, per_s: float = RATE_PER_S) -> AsyncGenerator[Load]:
+    async def under_load(
+        self, per_s: float = RATE_PER_S, warm_s: float = WARM_S
+    ) -> AsyncGenerator[Load]:
         """Steady traffic, warm when the body begins, ended to the last answer when it ends."""
         over = asyncio.Event()
         running = asyncio.create_task(self.load.at_rate(per_s, 600.0, over.is_set))
         try:
-            await asyncio.sleep(WARM_S)
+            await asyncio.sleep(warm_s)
             yield self.load
         finally:
             over.set()
@@ -151,14 +155,10 @@ class Scene:
             ledger = await self.ledger()
             verdict = judge(self.done, self.vendors.calls(self._log_at), ledger, self.bounds)
             took_s = loop.time() - began_s
+            verdict.settled_s = took_s
             if not verdict.wrong or took_s > within_s:
                 break
             await asyncio.sleep(LOOK_EVERY_S)
-        self.measure(
-            f"{len(self.done)} requests, {verdict.exact} charges exact,"
-            f" {verdict.estimated} estimated (worst {verdict.output_off_max} tokens off),"
-            f" {verdict.free} free, settled in {took_s:.0f} s"
-        )
         return verdict
 
     async def close(self) -> None:
@@ -218,6 +218,10 @@ async def run_row(
             dead_letters=expected,
         )
         verdict = await scene.end_check(row.settled_within_s)
+        scene.measure(
+            f"{len(scene.done)} requests, {verdict.exact} charges exact, {verdict.estimated} estimated (worst"
+            f" {verdict.output_off_max} tokens off), {verdict.free} free, settled in {verdict.settled_s:.0f} s"
+        )
     except Skipped as reason:
         return Result(row=row, seed=seed, measured="", wrong=[], skipped=str(reason))
     finally:

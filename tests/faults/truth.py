@@ -37,6 +37,8 @@ class Verdict(Struct, kw_only=True):
     output_off_max: int = 0
     """The worst estimate."""
     charged_microtokens: int = 0
+    settled_s: float = 0.0
+    """How long the end check took to be content."""
 
 
 def judge(done: Sequence[Done], calls: Iterable[Call], ledger: Ledger, bounds: Bounds) -> Verdict:
@@ -122,8 +124,8 @@ def _estimate(
     *,
     served: bool,
 ) -> list[str]:
-    if served:
-        return ["the client got its answer, and the charge is an estimate"]
+    if served and row.usage != call.usage:
+        return [f"the client got its answer, and {row.usage} is not {call.usage}"]
     left = one is not None and one.answer.left
     if not bounds.router_dies and not left:
         return ["the charge is an estimate"]

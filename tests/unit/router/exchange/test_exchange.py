@@ -9,6 +9,8 @@ import pytest
 from aibridge_common.events.usage import Outcome, UsageSource
 from aibridge_common.usage import Usage, charge_microtokens
 from aibridge_router.exchange import exchange
+from aibridge_router.spool.recovery import read_left
+from aibridge_router.spool.segment import SegmentName
 
 from .scene import BODIES, CARD, KEY, Browser, Peer, Scene, answering, sample, streaming
 
@@ -61,6 +63,15 @@ def assert_charged(
     assert scene.charged == charge_microtokens(usage, CARD)
 
 
+def usage_left(scene: Scene) -> list[Usage | None]:
+    """What the next router would charge for exchanges without an end, were this one killed now."""
+    scene.spool._writer.flush()  # as the loop does at the end of its turn, once it runs
+    paths = sorted(scene.spool._folder.glob("*.spool"))
+    segments = [(SegmentName.parse(path.name), path.read_bytes()) for path in paths]
+    left = read_left((name, data) for name, data in segments if name is not None)
+    return [each.event.usage if each.event is not None else None for each in left.unended]
+
+
 async def settled(scene: Scene) -> None:
     """Wait until no exchange runs."""
     async with asyncio.timeout(3):
@@ -82,6 +93,28 @@ class TestStream:
         assert (browser.status, browser.complete) == (200, True)
         assert got == stream
         assert_charged(scene, USAGES[dialect], UsageSource.FINAL)
+
+    @pytest.mark.parametrize("pieces", [1, 2])
+    @pytest.mark.parametrize("dialect", DIALECTS)
+    async def test_a_router_killed_as_the_client_gets_the_end_charges_it_as_reported(
+        self, scene: Scene, dialect: str, pieces: int
+    ) -> None:
+        stream = sample(f"{dialect}/text")
+        scene.vendor.script = streaming(
+            *([stream] if pieces == 1 else [stream[:900], stream[900:]])
+        )
+        left: list[Usage | None] = []
+        send = scene.browser.send
+
+        async def watched(message: Any) -> None:
+            await send(message)
+            if b"".join(frames(dialect)[-1:]) in scene.browser.body and not left:
+                left.extend(usage_left(scene))
+
+        scene.browser.send = watched
+        await scene.serve(dialect)
+
+        assert left == [USAGES[dialect]]
 
     async def test_the_record_says_who_what_and_when(self, scene: Scene) -> None:
         scene.vendor.script = streaming(sample("openai_chat/text"))

@@ -334,15 +334,18 @@ class Exchange:
         self._noted = True
 
     def _note_progress(self, attempt: Attempt, tap: CarriedStream) -> None:
-        target = attempt.step.target
+        target, usage = attempt.step.target, tap.usage
+        counted = tap.output_estimate
+        if usage is not None and tap.usage_is_final:
+            counted = usage.output + usage.reasoning or counted
         self._services.spool.progress(
             Progress(
                 request_id=leg_id(self._inbound.request_id, self._leg),
                 model=target.model.id,
                 provider=target.provider.name,
                 price_version=target.card.version,
-                usage=tap.usage,
-                output_tokens_estimate=tap.output_estimate,
+                usage=usage,
+                output_tokens_estimate=counted,
             )
         )
 
@@ -424,6 +427,8 @@ class Exchange:
             headers.append((b"cache-control", b"no-cache"))
             await client.start(response.status, headers)
         if attempt.held:
+            if tap.terminal:
+                self._note_progress(attempt, tap)
             await client.write(self._with_legs(attempt.held, tap))
         failure = await self._relay(attempt, response, tap)
         if failure is None:
@@ -451,6 +456,8 @@ class Exchange:
                 attempt.reported.see(data)
                 data = tap.feed(data)
                 if data:
+                    if tap.terminal:  # whoever dies now, what the client has whole is charged
+                        self._note_progress(attempt, tap)
                     await client.write(self._with_legs(data, tap))
                     # Only whole frames count as life: a vendor that drips bytes is silent too.
                     frame_at_s = clock.monotonic_s()
