@@ -15,8 +15,6 @@ class Waiting(Struct, eq=False):
     """A request that waits."""
 
     amount_microtokens: int
-    until_s: float
-    """When it stops waiting for others to give back."""
 
 
 W = TypeVar("W", bound=Waiting)
@@ -27,6 +25,7 @@ class Line(Generic[W]):
 
     def __init__(self) -> None:
         self._waiting: list[W] = []
+        self._until_s: float | None = None
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -40,6 +39,20 @@ class Line(Generic[W]):
     def total_microtokens(self) -> int:
         """What all of them need together."""
         return sum(each.amount_microtokens for each in self._waiting)
+
+    def granted(self) -> None:
+        """Billing gave something: the next refusal is worth waiting again."""
+        self._until_s = None
+
+    def recall_until_s(self, now_s: float) -> float:
+        """Billing refused: how long to wait for others, counted from the first refusal since it gave something.
+
+        Not from when a request came, since many that are served before it take time; nor anew for each, since many
+        that are refused would wait one after another.
+        """
+        if self._until_s is None:
+            self._until_s = now_s + RECALL_WITHIN_S
+        return self._until_s
 
     def join(self, waiting: W) -> None:
         """One more."""

@@ -16,7 +16,7 @@ from aibridge_common.events.leases import RECALL_SUBJECT, LeasesRecalled
 from aibridge_common.ids import uuid7
 from aibridge_common.telemetry.log import get_logger
 from aibridge_router.credit.book import EXPIRY_MARGIN_S, HeldLease, Hold, LeaseBook
-from aibridge_router.credit.line import RECALL_PAUSES_S, RECALL_WITHIN_S, Line, Waiting
+from aibridge_router.credit.line import RECALL_PAUSES_S, Line, Waiting
 
 RETURN_EVERY_S = 1.0
 ASK_S = 1.5
@@ -109,7 +109,6 @@ class Wallets:
     async def _wait(self, account_id: UUID, amount_microtokens: int) -> Hold:
         waiting = _Waiting(
             amount_microtokens=amount_microtokens,
-            until_s=self._clock.monotonic_s() + RECALL_WITHIN_S,
             answer=asyncio.get_running_loop().create_future(),
         )
         line = self._lines.get(account_id)
@@ -145,13 +144,14 @@ class Wallets:
         want = self._book.next_lease_microtokens(now_s, account_id, amount, line.total_microtokens)
         command = self._command(account_id, want, amount, request_waits=True)
         try:
-            lease = await self._acquire_recalling(command, first.until_s)
+            lease = await self._acquire_recalling(command, line)
         except InsufficientBalance as error:
             _dismiss(line, amount, error)
             return
         except AIBridgeError as error:
             _dismiss(line, 0, error)
             return
+        line.granted()
         held = self._held(command, lease, now_s)
         if lease.one_request:
             hold = self._book.add_for_one(now_s, held)
@@ -169,13 +169,14 @@ class Wallets:
                 line.leave(each)
                 each.answer.set_result(hold)
 
-    async def _acquire_recalling(self, command: AcquireLease, until_s: float) -> Lease:
+    async def _acquire_recalling(self, command: AcquireLease, line: Line[_Waiting]) -> Lease:
         """Ask again for a while as others give back, this worker first. Raises as `_acquire` does."""
         for pause_s in RECALL_PAUSES_S:
             try:
                 return await self._acquire(command)
             except InsufficientBalance as error:
-                if error.retry_after_s is None or self._clock.monotonic_s() + pause_s > until_s:
+                now_s = self._clock.monotonic_s()
+                if error.retry_after_s is None or now_s + pause_s > line.recall_until_s(now_s):
                     raise
             await self._give_back_free(command.account_id)
             await asyncio.sleep(pause_s)
