@@ -12,6 +12,7 @@ from aibridge_common.errors import (
     NotFound,
     Unavailable,
 )
+from aibridge_common.internal import DRAINING, REFUSED
 from aibridge_common.structs import Command
 from aibridge_common.telemetry.log import get_logger
 from aibridge_common.web.client import Client
@@ -34,6 +35,10 @@ from aibridge_router.failover.walk import Rules
 
 _PAID = frozenset({Operation.GENERATE, Operation.PASSTHROUGH})
 """What is served longest when too much is asked; anything else costs its caller nothing."""
+
+
+class _Draining(Unavailable):
+    """This router is about to stop; another may serve the request."""
 
 
 class ExplainRoute(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,7 +84,7 @@ class Relay:
         except VendorRefused as refusal:
             await _send_json(client, refusal.body, inbound, refusal.upstream_status)
         except AIBridgeError as error:
-            await _render(client, surface, error, inbound, leaving=self._drain.started)
+            await _render(client, surface, error, inbound)
         except Exception:  # noqa: BLE001 - the rim: whatever happens becomes an answer
             get_logger().exception("relay.failed")
             await _render(client, surface, AIBridgeError("something went wrong here"), inbound)
@@ -94,7 +99,7 @@ class Relay:
     ) -> None:
         if self._drain.started:
             await read_body(receive)
-            raise Unavailable("the service is restarting; try again", retry_after_s=1)
+            raise _Draining("the service is restarting; try again", retry_after_s=1)
         self._limiter.enter(shed_first=endpoint is None or endpoint.operation not in _PAID)
         try:
             await self._serve(scope, endpoint, inbound, receive, client)
@@ -198,12 +203,12 @@ async def _render(
     surface: Surface,
     error: AIBridgeError,
     inbound: Inbound | None,
-    *,
-    leaving: bool = False,
 ) -> None:
     if client.started:
         return
     rendering = envelopes.render(surface, error, inbound.public_id if inbound is not None else None)
-    closing = [(b"connection", b"close")] if leaving else []
-    await client.start(rendering.status, rendering.headers + closing)
+    # Only what was refused at the door: the gateway may give it to another router, since nothing has begun.
+    refused = [(b"connection", b"close"), (REFUSED, DRAINING)]
+    leaving = refused if isinstance(error, _Draining) else []
+    await client.start(rendering.status, rendering.headers + leaving)
     await client.finish(rendering.body)
