@@ -27,7 +27,7 @@ REQUESTS_FOR_A_MUTANT = 2_000
 def test_a_run_keeps_every_promise(seed: int) -> None:
     report = _run(seed)
 
-    assert report.charged > report.requests // 2
+    assert report.charged > report.requests // 4
 
 
 @pytest.mark.parametrize("which", range(len(RANDOM)))
@@ -128,6 +128,7 @@ MUTANTS = {
     "second sending": Parts(state=StateThatSendsOnce),
     "start without an end": Parts(state=StateThatForgetsStarts),
     "watermark in the same transaction": Parts(ledger=LedgerThatNotesFirst),
+    "wait for the disk at a start": Parts(start_syncs=False),
     "dedupe": Parts(ledger=LedgerThatChargesAgain),
 }
 
