@@ -11,6 +11,8 @@ from aibridge_router.spool.writer import BATCH_WAIT_S
 FLUSH_S = 0.0005
 """The rest of a turn of the loop."""
 
+_FINAL = b"\xa4type\xa5final"
+
 SYNC_S, SYNC_S_MAX = 0.002, 0.2
 
 YOUNG_S = 2 * (BATCH_WAIT_S + SYNC_S_MAX) + FLUSH_S
@@ -42,6 +44,11 @@ class Disk:
         """What a start makes durable before it believes it."""
         for file in self.files.values():
             file.synced_bytes, file.named = len(file.data), True
+
+    @property
+    def has_unsynced_finals(self) -> bool:
+        """Whether a final is written and waits for the disk."""
+        return any(_FINAL in file.data[file.synced_bytes :] for file in self.files.values())
 
     def has(self, place: Position) -> bool:
         """Whether a frame that ends there can still be read."""

@@ -26,6 +26,7 @@ RICH, POOR = 100_000_000, 1_500_000
 TOP_UP_EVERY_S = 120.0
 
 FAULT_EVERY_S = 20.0
+UNSYNCED_EVERY_S, UNSYNCED_TRIES = 0.0011, 5000
 QUIET_S_MAX = 5400.0
 """Ample: a lost envelope is sent again after 60, 120, ... 960 s."""
 
@@ -250,7 +251,13 @@ class Simulation:
         self.world.after(lasts_s, router.start)
 
     def _cut_power(self, router: Router, lasts_s: float) -> None:
-        if self.world.chance(0.5):  # a process that died just before, and was started again
+        """At a moment at which something is not durable, if there is one soon."""
+        self._await_unsynced(router, lasts_s, UNSYNCED_TRIES)
+
+    def _await_unsynced(self, router: Router, lasts_s: float, tries: int) -> None:
+        if tries and not router.disk.has_unsynced_finals:
+            self.world.after(UNSYNCED_EVERY_S, self._await_unsynced, router, lasts_s, tries - 1)
+        elif self.world.chance(0.5):  # a process that died just before, and was started again
             router.kill(power_lost=False)
             router.start()
             self.world.after(self.world.random.uniform(0.0, 2.0), self._cut, router, lasts_s)

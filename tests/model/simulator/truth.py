@@ -145,6 +145,7 @@ class Truth:
                     f"{exchange.request_id}: a final of {at_s:.3f} s at {place} is gone"
                 )
         self.lost_with_power += bool(exchange.ended)
+        exchange.ended.clear()
         if exchange.started is None or not disk.has(exchange.started):
             return 0
         self.recovered += ran
