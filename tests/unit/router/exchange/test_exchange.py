@@ -65,7 +65,6 @@ def assert_charged(
 
 def usage_left(scene: Scene) -> list[Usage | None]:
     """What the next router would charge for exchanges without an end, were this one killed now."""
-    scene.spool._writer.flush()  # as the loop does at the end of its turn, once it runs
     paths = sorted(scene.spool._folder.glob("*.spool"))
     segments = [(SegmentName.parse(path.name), path.read_bytes()) for path in paths]
     left = read_left((name, data) for name, data in segments if name is not None)
@@ -107,14 +106,31 @@ class TestStream:
         send = scene.browser.send
 
         async def watched(message: Any) -> None:
-            await send(message)
-            if b"".join(frames(dialect)[-1:]) in scene.browser.body and not left:
+            if frames(dialect)[-1] in scene.browser.body + message.get("body", b"") and not left:
                 left.extend(usage_left(scene))
+            await send(message)
 
         scene.browser.send = watched
         await scene.serve(dialect)
 
         assert left == [USAGES[dialect]]
+
+    async def test_a_whole_answer_is_on_the_disk_before_the_client_has_it(
+        self, scene: Scene
+    ) -> None:
+        scene.vendor.script = answering(200, CHAT_ANSWER, "content-type: application/json")
+        unended: list[int] = []
+        send = scene.browser.send
+
+        async def watched(message: Any) -> None:
+            unended.append(len(usage_left(scene)))
+            await send(message)
+
+        scene.browser.send = watched
+        await scene.serve("openai_chat", WHOLE_CHAT)
+
+        assert len(scene.events) == 1
+        assert set(unended) == {0}
 
     async def test_the_record_says_who_what_and_when(self, scene: Scene) -> None:
         scene.vendor.script = streaming(sample("openai_chat/text"))

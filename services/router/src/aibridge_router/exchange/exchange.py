@@ -360,6 +360,11 @@ class Exchange:
             )
         )
 
+    def _note_end(self, attempt: Attempt, tap: CarriedStream) -> None:
+        """Before the client has the last piece: should this process die now, the whole answer is charged."""
+        self._note_progress(attempt, tap)
+        self._services.spool.flush()
+
     def _way_out(self, now_s: float, step: Step) -> WayOut | None:
         provider = step.target.provider
         tried = self._ways_out_tried.get(provider.name, ())
@@ -414,6 +419,7 @@ class Exchange:
         headers.append((b"content-length", b"%d" % len(reply.body)))
         self.answer = Answer(status=response.status, headers=headers, body=reply.body)
         self._settle(attempt)  # first written, then given
+        self._services.spool.flush()
         await self.client.start(response.status, headers)
         await self.client.finish(reply.body)
 
@@ -428,7 +434,7 @@ class Exchange:
             await client.start(response.status, headers)
         if attempt.held:
             if tap.terminal:
-                self._note_progress(attempt, tap)
+                self._note_end(attempt, tap)
             await client.write(self._with_legs(attempt.held, tap))
         failure = await self._relay(attempt, response, tap)
         if failure is None:
@@ -456,8 +462,8 @@ class Exchange:
                 attempt.reported.see(data)
                 data = tap.feed(data)
                 if data:
-                    if tap.terminal:  # whoever dies now, what the client has whole is charged
-                        self._note_progress(attempt, tap)
+                    if tap.terminal:
+                        self._note_end(attempt, tap)
                     await client.write(self._with_legs(data, tap))
                     # Only whole frames count as life: a vendor that drips bytes is silent too.
                     frame_at_s = clock.monotonic_s()

@@ -127,6 +127,10 @@ class Spool:
         """It ended and nothing is to be charged."""
         self._end(Final(request_id=request_id))
 
+    def flush(self) -> None:
+        """What was noted until now outlives this process; a client must not have its whole answer before."""
+        self._writer.flush()
+
     def _end(self, final: Final) -> None:
         data = frame(encode(final))
         self._writer.append(data)
