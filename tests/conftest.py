@@ -5,13 +5,20 @@ from pathlib import Path
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from xdist.remote import Producer
 
 from aibridge_devstack.record import DevRecord
 
 from .fixtures.backends import choose_backend, open_backend
 from .fixtures.databases import create_database, drop_database
+from .fixtures.groups import GroupScheduling
 from .fixtures.infra import Infra
 from .fixtures.product import product
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    """Tests that share a product stay together."""
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -11,24 +11,6 @@ from tests.fixtures.outside import Outside
 from tests.fixtures.product import product
 from tests.fixtures.trouble import Trouble, catalog_with_an_impatient_model
 
-IN_TROUBLE = (
-    "test_drain.py",
-    "test_failover.py",
-    "test_failover_options.py",
-    "test_faults.py",
-    "test_flapping.py",
-    "test_leaving.py",
-)
-"""Files that make vendors fail. Breakers remember, so these have a product of their own, in a process of their own."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/e2e/" in item.nodeid:
-            group = "trouble" if item.path.name in IN_TROUBLE else "stack"
-            item.add_marker(pytest.mark.xdist_group(group))
-
 
 @pytest.fixture(scope="session")
 def outside(stack: DevRecord) -> Iterator[Outside]:

@@ -14,7 +14,7 @@ from tests.fixtures.product import product
 SEED = 20261126
 SHORT = ("1", "3", "5", "7")
 
-pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")

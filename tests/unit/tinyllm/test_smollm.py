@@ -1,7 +1,6 @@
 """The real model, where it is installed."""
 
 # ruff: noqa: E402 - what computes is imported once it is known that it can be
-import pytest
 
 from .extra import need_model
 
@@ -12,8 +11,6 @@ from aibridge_tinyllm.gguf_file import GgufFile, shipped_file
 from aibridge_tinyllm.language_model import LanguageModel
 from aibridge_tinyllm.sampling import Sampling
 from aibridge_tinyllm.tokenizer import Tokenizer
-
-pytestmark = pytest.mark.xdist_group("smollm")
 
 
 def test_its_vocabulary_reads_every_byte() -> None:
