@@ -239,9 +239,9 @@ class TestLeases:
         answers = [await http.post("/v1/leases", json=command) for _ in range(3)]
 
         assert {answer.status_code for answer in answers} == {201}
-        granted = {"lease_id": command["lease_id"], "granted_microtokens": "60", "ttl_s": 30}
+        granted = {"lease_id": command["lease_id"], "granted_microtokens": "50", "ttl_s": 30}
         assert [answer.json() for answer in answers] == [granted] * 3
-        assert (await books.state(account)).reserved_microtokens == 60
+        assert (await books.state(account)).reserved_microtokens == 50
 
     async def test_the_same_command_many_times_at_once_is_one_lease(
         self, books: Books, http: httpx.AsyncClient
@@ -251,8 +251,8 @@ class TestLeases:
 
         answers = await asyncio.gather(*(http.post("/v1/leases", json=command) for _ in range(10)))
 
-        assert {answer.json()["granted_microtokens"] for answer in answers} == {"60"}
-        assert (await books.state(account)).reserved_microtokens == 60
+        assert {answer.json()["granted_microtokens"] for answer in answers} == {"50"}
+        assert (await books.state(account)).reserved_microtokens == 50
 
     async def test_less_is_granted_when_less_is_free(
         self, books: Books, http: httpx.AsyncClient
@@ -261,7 +261,7 @@ class TestLeases:
 
         answer = await http.post("/v1/leases", json=self.command(account))
 
-        assert answer.json()["granted_microtokens"] == "25"
+        assert answer.json()["granted_microtokens"] == "12"  # half: another worker may ask too
 
     async def test_below_the_minimum_nothing_is_granted(
         self, books: Books, http: httpx.AsyncClient
@@ -353,10 +353,10 @@ class TestLeases:
 
         answer = await http.post("/v1/leases", json=self.command(account, want_microtokens=most))
 
-        assert answer.json()["granted_microtokens"] == "100"
+        assert answer.json()["granted_microtokens"] == "50"
         path = f"/v1/leases/{answer.json()['lease_id']}/release"
         assert (await http.post(path, json={"keep_microtokens": most})).status_code == 204
-        assert (await books.state(account)).reserved_microtokens == 100
+        assert (await books.state(account)).reserved_microtokens == 50
         none = self.command(account, want_microtokens=most, min_microtokens=most)
         assert is_problem(await http.post("/v1/leases", json=none), 402, "insufficient_balance")
 

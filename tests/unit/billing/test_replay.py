@@ -91,7 +91,7 @@ async def test_text_that_could_not_be_read_is_read_again(books: Books) -> None:
     await bury(books, msgspec.json.encode(document))
     [unreadable] = await replay(books)
     await books.rows(
-        "UPDATE usage_dead_letter SET payload = to_jsonb(replace(payload #>> '{}', ':99', ':1')) RETURNING 1"
+        "UPDATE usage_dead_letter SET payload = to_jsonb(replace(payload #>> '{}', '\\:99', '\\:1')) RETURNING 1"
     )
 
     [letter] = await replay(books)
