@@ -334,3 +334,11 @@ class TestContinued:
 
         assert "error" not in {d["type"] for d in told}
         assert told[-1]["type"] == "message_stop"
+
+    async def test_the_first_leg_is_let_go_when_the_second_begins(self, scene: Scene) -> None:
+        """Its way out counts who runs through it; one that is never let go could never be drained."""
+        cut_then(scene, REST)
+        await continued(scene, "anthropic_messages")
+        (way,) = scene.egress.status(scene.services.clock.monotonic_s())
+
+        assert way.running == 0

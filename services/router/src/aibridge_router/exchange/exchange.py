@@ -67,9 +67,6 @@ from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.headers import returned_headers
 from aibridge_router.upstream.pools import Pools
 
-DEADLINE_S = 600.0
-"""What an exchange may take altogether where the gateway says nothing: the official SDKs wait that long."""
-
 LAST_WORD_S = 5.0
 """How long a client may take to hear that the deadline passed."""
 
@@ -486,6 +483,7 @@ class Exchange:
         if delivered is None or self.client.gone_at_s is not None:
             return False
         assert isinstance(stream, ContinuableStream), "it has open text"
+        attempt.close()
         self._legs.append(_leg(attempt))
         before = self._settle(attempt)
         self._failed.append(
