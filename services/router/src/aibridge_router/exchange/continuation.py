@@ -26,6 +26,7 @@ from aibridge_router.canonical.events import (
 )
 from aibridge_router.canonical.profile import Profile
 from aibridge_router.canonical.request import Request, Turn
+from aibridge_router.exchange.translated import TranslatedStream
 
 GO_ON = (
     "Your answer was cut off by a fault of the connection. Go on with it from exactly where it ends, in the middle of a"
@@ -132,29 +133,17 @@ def without_repetition(delivered: str, more: str) -> str:
     return more.removeprefix(blanks) if blanks else more
 
 
-class ContinuableStream:
-    """A `CarriedStream` that can change its source once it is cut. A vendor's error event is left to whoever asks."""
+class ContinuableStream(TranslatedStream):
+    """One that can change its source once it is cut. A vendor's error event is left to whoever asks."""
 
     def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder) -> None:
-        self._decoder = decoder
-        self.encoder = encoder
+        super().__init__(decoder, encoder)
         self._seam: Seam | None = None
         self._open: int | None = None
         self._texts: dict[int, list[str]] = {}
         self._calls = False
         self._stopped = False
         self._before = Usage()
-        self._begin()
-
-    def _begin(self) -> None:
-        self.usage: Usage | None = None
-        self.usage_is_final = False
-        self.terminal = False
-        self.failed = False
-        self.started = False
-        self.committed = False
-        self._deltas = 0
-        self._text_bytes = 0
 
     @property
     def open_text(self) -> str | None:
@@ -163,20 +152,14 @@ class ContinuableStream:
             return None
         return "".join(self._texts[self._open]) or None
 
-    @property
-    def output_estimate(self) -> int:
-        """See `CarriedStream`."""
-        return max(self._deltas, self._text_bytes // _BYTES_PER_TOKEN)
-
     def go_on(self, decoder: StreamDecoder, before: Usage) -> None:
         """Take what follows from another source; `before` is the usage of those that were cut, shown in the sum."""
         delivered = self.open_text
         assert delivered is not None, "there is text to go on with"
         assert self._open is not None, "it stands open"
-        self._decoder = decoder
         self._seam = Seam(self._open, delivered)
         self._before = before
-        self._begin()
+        self._read_from(decoder)
 
     def feed(self, data: bytes) -> bytes:
         """See `CarriedStream`."""
@@ -189,22 +172,6 @@ class ContinuableStream:
                 self._follow(told)
                 out.append(self.encoder.feed(self._summed(told)))
         return b"".join(out)
-
-    def _note(self, event: Event) -> None:
-        """What this source has done."""
-        self.started = True
-        if isinstance(event, TextDelta | ArgumentsDelta):
-            self._deltas += 1
-            self._text_bytes += len(event.text)
-            self.committed = True
-        elif isinstance(event, UsageSeen):
-            self.usage, self.usage_is_final = event.usage, event.final
-        elif isinstance(event, StateSeen | Stopped):
-            self.committed = True
-        elif isinstance(event, Ended):
-            self.terminal = self.committed = True
-        elif isinstance(event, Failed):
-            self.failed = True
 
     def _follow(self, told: Event) -> None:
         """What the client has by now."""

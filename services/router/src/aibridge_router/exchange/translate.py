@@ -17,17 +17,10 @@ from aibridge_common.errors import (
     PayloadTooLarge,
 )
 from aibridge_common.usage import Usage
-from aibridge_router.canonical.codec import AnswerContext, StreamDecoder, StreamEncoder
+from aibridge_router.canonical.codec import AnswerContext, StreamDecoder
 from aibridge_router.canonical.content import Data
 from aibridge_router.canonical.events import (
-    ArgumentsDelta,
-    Ended,
-    Event,
     Failed,
-    StateSeen,
-    Stopped,
-    TextDelta,
-    UsageSeen,
 )
 from aibridge_router.canonical.losses import CannotSay, Losses
 from aibridge_router.canonical.profile import Profile
@@ -39,8 +32,8 @@ from aibridge_router.exchange.carriage import CarriedStream
 from aibridge_router.exchange.continuation import ContinuableStream, continued
 from aibridge_router.exchange.inline import with_content
 from aibridge_router.exchange.refusals import refusal_to_pass_on
+from aibridge_router.exchange.translated import TranslatedStream
 
-_BYTES_PER_TOKEN = 4
 _NUMBER = re.compile(r"\d[\d,]{2,}")
 _ERRORS: dict[str, type[AIBridgeError]] = {
     kind.code: kind for kind in (ContextOverflow, ModelNotFound, NotFound, PayloadTooLarge)
@@ -67,7 +60,7 @@ class Translation(Struct, frozen=True, kw_only=True):
         answer = CODECS[self.upstream].answer_from_wire(body, self.provider)
         return CODECS[self.client].answer_to_wire(answer, self._told(context)), answer.usage
 
-    def stream(self, context: AnswerContext) -> "TranslatedStream | ContinuableStream":
+    def stream(self, context: AnswerContext) -> TranslatedStream:
         """See `Carriage`."""
         if self.goes_on is not None:
             stream, before = self.goes_on
@@ -96,7 +89,7 @@ class Translation(Struct, frozen=True, kw_only=True):
         """See `Carriage`."""
         encoder = (
             stream.encoder
-            if isinstance(stream, TranslatedStream | ContinuableStream)
+            if isinstance(stream, TranslatedStream)
             else CODECS[self.client].encoder(self._told(context))
         )
         kind = envelopes.kind_of(SURFACES[self.client], error)
@@ -118,52 +111,6 @@ class Translation(Struct, frozen=True, kw_only=True):
         asked = numbers[-1] if len(numbers) > 1 else self.context_tokens + 1
         limit = numbers[-2] if len(numbers) > 1 else self.context_tokens
         return f"prompt is too long: {asked} tokens > {limit} maximum"
-
-
-class TranslatedStream:
-    """See `CarriedStream`."""
-
-    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder) -> None:
-        self._decoder = decoder
-        self.encoder = encoder
-        self.usage: Usage | None = None
-        self.usage_is_final = False
-        self.terminal = False
-        self.failed = False
-        self.started = False
-        self.committed = False
-        self._deltas = 0
-        self._text_bytes = 0
-
-    def feed(self, data: bytes) -> bytes:
-        """See `CarriedStream`."""
-        encode = self.encoder.feed
-        out: list[bytes] = []
-        for event in self._decoder.feed(data):
-            self._note(event)
-            out.append(encode(event))
-        return b"".join(out)
-
-    @property
-    def output_estimate(self) -> int:
-        """See `CarriedStream`."""
-        return max(self._deltas, self._text_bytes // _BYTES_PER_TOKEN)
-
-    def _note(self, event: Event) -> None:
-        self.started = True
-        if isinstance(event, TextDelta | ArgumentsDelta):
-            self._deltas += 1
-            self._text_bytes += len(event.text)
-            self.committed = True
-        elif isinstance(event, UsageSeen):
-            self.usage = event.usage
-            self.usage_is_final = event.final
-        elif isinstance(event, StateSeen | Stopped):
-            self.committed = True
-        elif isinstance(event, Ended):
-            self.terminal = self.committed = True
-        elif isinstance(event, Failed):
-            self.failed = True
 
 
 def translate(
