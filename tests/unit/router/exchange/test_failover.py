@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from aibridge_common.catalog import Chain
+from aibridge_common.contracts.billing import AcquireLease, Lease
 from aibridge_common.events.usage import Outcome, UsageSource
 from aibridge_common.usage import Multipliers, Usage, charge_microtokens
 from aibridge_router.exchange import exchange
+from aibridge_router.failover.failure import Failure
 from aibridge_router.failover.walk import Rules
 from aibridge_router.sse import payloads
 
@@ -715,3 +717,33 @@ class TestOfTheRequest:
 
         assert asyncio.get_running_loop().time() - began_s < 1.5
         assert_answered(chained, "openai_chat", stream=stream, attempts=2)
+
+    async def test_one_at_a_time_tries_a_way_that_was_down_also_when_many_wait_for_money(
+        self, chained: Scene
+    ) -> None:
+        """All were told that the way may be tried before any of them had its hold; only one may."""
+        way = ("anthropic", chained.registry().chain("claude-a").targets[0].keys[0].id, "claude-a")
+        now_s = chained.services.clock.monotonic_s()
+        chained.health.failed(now_s - 10, way, Failure.SILENT, probe=False)
+        grant, at_once, most = chained.billing.acquire_lease, 0, 0
+
+        async def slowly(command: AcquireLease) -> Lease:
+            await asyncio.sleep(0.05)
+            return await grant(command)
+
+        async def script(peer: Peer) -> None:
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            await asyncio.sleep(0.1)
+            at_once -= 1
+            await peer.answer(500, b"{}", JSON)
+
+        chained.billing.acquire_lease = slowly
+        chained.vendor.scripts["anthropic"] = script
+        body = body_of("openai_chat", stream=False)
+        await asyncio.gather(*[chained.serve("openai_chat", body) for _ in range(8)])
+
+        assert most == 1
+        assert {event.billed_model for event in chained.events} == {"gpt-a"}
+        assert len(chained.events) == 8

@@ -259,6 +259,8 @@ class Exchange:
         services = self._services
         health, clock = services.health, services.clock
         began_s = self._attempt_began_s = clock.monotonic_s()
+        if self._walk.lost_its_turn(began_s, step):
+            return False
         probe = self._walk.begin(began_s, step)
         way_out = self._way_out(began_s, step)
         if way_out is None:

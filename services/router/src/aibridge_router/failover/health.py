@@ -90,6 +90,11 @@ class Health:
             return None
         return "circuit open" if breaker.state is State.OPEN else "circuit half-open, being probed"
 
+    def lets_through(self, now_s: float, way: Way) -> bool:
+        """Whether the way's circuit has a place for a request now."""
+        breaker = self._breakers.get(way)
+        return breaker is None or breaker.allows(now_s)
+
     def begin(self, now_s: float, way: Way) -> bool:
         """A request goes this way; whether it is a probe. One of the three below must follow."""
         self._budget(way[0]).request()
@@ -125,8 +130,7 @@ class Health:
                 return False
             self._tried_at_s[way] = now_s
             return True
-        breaker = self._breakers.get(way)
-        return breaker is None or breaker.allows(now_s) or breaker.trickle()
+        return self.lets_through(now_s, way) or self._breaker(way).trickle()
 
     def may_retry(self, now_s: float, provider: str) -> bool:
         """Whether the provider's retry budget has one left; takes it."""

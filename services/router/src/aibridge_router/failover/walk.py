@@ -93,7 +93,8 @@ class Walk:
         self._again: Step | None = None
         self._retried: set[str] = set()
         self._egresses = Counter[str]()
-        self._last_way_taken = False
+        self._last: Step | None = None
+        """What is tried though nothing is well."""
         self._crashed: set[str] = set()
         self.stopped = False
         self.attempts = 0
@@ -108,6 +109,10 @@ class Walk:
         if step is None or (self.attempts >= 2 and not self._further.take(now_s)):
             return None
         return step
+
+    def lost_its_turn(self, now_s: float, step: Step) -> bool:
+        """Whether another request took the probe, or the circuit opened, while this one waited after `next`."""
+        return step is not self._last and not self._health.lets_through(now_s, step.way)
 
     def begin(self, now_s: float, step: Step) -> bool:
         """The attempt is made; whether it is a probe."""
@@ -216,11 +221,11 @@ class Walk:
         return None
 
     def _last_way(self, now_s: float) -> Step | None:
-        if self._last_way_taken:
+        if self._last is not None:
             return None
         for place in self._places:
             if place.gone is None and self._health.last_way(now_s, place.step.way):
-                self._last_way_taken = True
+                self._last = place.step
                 return place.step
         return None
 
