@@ -63,13 +63,12 @@ async def ask(pool: Pool) -> Response:
     return await pool.request(b"GET", b"/", [], b"", TIMERS)
 
 
-async def test_a_base_url_without_a_way_is_reached_directly(pools: Pools) -> None:
-    assert pools.at("http://a.test/x") == pools.at("http://a.test/x", DIRECT)
-    assert pools.at("http://a.test/x")[1] == "/x"
+async def test_a_base_url_has_a_path_of_its_own(pools: Pools) -> None:
+    assert pools.at("http://a.test/x", DIRECT)[1] == "/x"
 
 
 async def test_base_urls_of_one_origin_share_a_pool(pools: Pools) -> None:
-    assert pools.at("http://a.test/x")[0] is pools.at("http://a.test:80/y")[0]
+    assert pools.at("http://a.test/x", DIRECT)[0] is pools.at("http://a.test:80/y", DIRECT)[0]
 
 
 async def test_each_proxy_has_its_own_whatever_its_name(pools: Pools) -> None:
@@ -77,13 +76,13 @@ async def test_each_proxy_has_its_own_whatever_its_name(pools: Pools) -> None:
     renamed = way_to("http://p.test:1", "c")
 
     assert pools.at("http://a.test", one)[0] is not pools.at("http://a.test", two)[0]
-    assert pools.at("http://a.test", one)[0] is not pools.at("http://a.test")[0]
+    assert pools.at("http://a.test", one)[0] is not pools.at("http://a.test", DIRECT)[0]
     assert pools.at("http://a.test", one)[0] is pools.at("http://a.test", renamed)[0]
 
 
 async def test_a_base_url_that_is_none_is_the_upstreams_failure(pools: Pools) -> None:
     with pytest.raises(UpstreamFailed, match="scheme"):
-        pools.at("ftp://a.test")
+        pools.at("ftp://a.test", DIRECT)
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
@@ -121,12 +120,12 @@ async def test_what_stays_keeps_its_connections(pools: Pools, vendor: Vendor) ->
     vendor.goes_on.set()
     async with loopback_proxy() as proxy:
         way = way_to(proxy.url())
-        pool, direct = pools.at(vendor.url, way)[0], pools.at(vendor.url)[0]
+        pool, direct = pools.at(vendor.url, way)[0], pools.at(vendor.url, DIRECT)[0]
         await (await ask(pool)).read(10, 2)
         pools.keep_only([way_to(proxy.url(), "renamed"), way_to("http://p.test:1", "b")])
 
         assert pools.at(vendor.url, way)[0] is pool
-        assert pools.at(vendor.url)[0] is direct
+        assert pools.at(vendor.url, DIRECT)[0] is direct
         assert pool.open_connections == 1
         pools.close()
 

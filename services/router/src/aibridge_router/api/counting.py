@@ -9,10 +9,11 @@ from aibridge_common.transport import Timers, TransportError
 from aibridge_router.catalog.registry import Registry, Target
 from aibridge_router.dialects.peek import peek, peek_gemini
 from aibridge_router.dialects.splice import rename_model
+from aibridge_router.exchange.exchange import Services
 from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.refusals import own_words, refusal_to_pass_on
+from aibridge_router.upstream.egress import WayOut
 from aibridge_router.upstream.headers import upstream_headers
-from aibridge_router.upstream.pools import Pools
 
 ANSWER_BYTES_MAX = 2**20
 BYTES_PER_TOKEN = 3.5
@@ -37,8 +38,8 @@ class _Counted(Struct, frozen=True):
 class CountTokens:
     """Answers in milliseconds: Claude Code sends dozens of these at once."""
 
-    def __init__(self, pools: Pools) -> None:
-        self._pools = pools
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def answer(
         self, endpoint: Endpoint, registry: Registry, inbound: Inbound, body: bytes
@@ -49,16 +50,35 @@ class CountTokens:
             registry.find(endpoint.model or "")
             return msgspec.json.encode({"totalTokens": _estimate(body)})
         head = peek(Dialect.ANTHROPIC_MESSAGES, body)
-        provider = registry.provider_of(registry.find(head.model))
-        if provider.count_tokens_path is None:
+        if registry.provider_of(registry.find(head.model)).count_tokens_path is None:
             return msgspec.json.encode({"input_tokens": _estimate(body)})
         target = registry.target(head.model)
+        path = target.provider.count_tokens_path
         if target.upstream_model != head.model:
             body = rename_model(body, target.upstream_model)
-        return await self._ask_vendor(target, provider.count_tokens_path, inbound, body)
+        way_out = self._way_out(target, inbound)
+        if path is None or way_out is None:
+            return msgspec.json.encode({"input_tokens": _estimate(body)})
+        try:
+            return await self._ask_vendor(target, path, way_out, inbound, body)
+        finally:
+            self._services.egress.release(way_out.name)
 
-    async def _ask_vendor(self, target: Target, path: str, inbound: Inbound, body: bytes) -> bytes:
-        pool, prefix = self._pools.at(target.provider.base_url)
+    def _way_out(self, target: Target, inbound: Inbound) -> WayOut | None:
+        """How the vendor is reached; None where it is not well or cannot be, and an estimate must do."""
+        services, provider = self._services, target.provider
+        now_s = services.clock.monotonic_s()
+        way = (provider.name, target.keys[0].id, target.model.id)
+        if services.health.why_not(now_s, way) is not None:
+            return None
+        return services.egress.choose(
+            now_s, provider.name, provider.egresses, inbound.account_id.bytes
+        )
+
+    async def _ask_vendor(
+        self, target: Target, path: str, way_out: WayOut, inbound: Inbound, body: bytes
+    ) -> bytes:
+        pool, prefix = self._services.pools.at(target.provider.base_url, way_out)
         key = target.keys[0].secret.reveal()
         headers = upstream_headers(
             inbound.headers, target.provider, key, inbound.public_id, bearer=False

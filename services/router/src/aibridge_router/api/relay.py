@@ -70,7 +70,7 @@ class Relay:
         self._pumps = pumps
         self._limiter = limiter
         self._drain = drain
-        self._count_tokens = CountTokens(services.pools)
+        self._count_tokens = CountTokens(services)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; every error is rendered in the caller's dialect."""

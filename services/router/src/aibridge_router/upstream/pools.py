@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from aibridge_common.errors import UpstreamFailed
 from aibridge_common.proxy import Proxy
 from aibridge_common.transport import Origin, Pool
-from aibridge_router.upstream.egress import DIRECT, WayOut
+from aibridge_router.upstream.egress import WayOut
 
 
 class Pools:
@@ -16,7 +16,7 @@ class Pools:
         self._pools: dict[tuple[Origin, Proxy | None], Pool] = {}
         self._retired: list[Pool] = []
 
-    def at(self, base_url: str, way: WayOut = DIRECT) -> tuple[Pool, str]:
+    def at(self, base_url: str, way: WayOut) -> tuple[Pool, str]:
         """The pool and the path prefix of a base URL. Raises `UpstreamFailed`."""
         key = (base_url, way.proxy)
         found = self._found.get(key)
