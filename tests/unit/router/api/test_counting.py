@@ -11,9 +11,10 @@ from aibridge_common.dialect import find_endpoint
 from aibridge_common.ids import uuid7
 from aibridge_common.proxy import Proxy
 from aibridge_router.api.counting import CountTokens, _estimate
-from aibridge_router.catalog.registry import Registry, WayOut
+from aibridge_router.catalog.registry import Registry
 from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.failover.failure import Failure
+from aibridge_router.upstream.egress import WayOut
 from tests.fixtures.proxies import loopback_proxy
 from tests.unit.router.exchange.scene import ACCOUNT, Scene, answering, opened
 

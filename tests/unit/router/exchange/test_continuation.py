@@ -342,3 +342,41 @@ class TestContinued:
         (way,) = scene.egress.status(scene.services.clock.monotonic_s())
 
         assert way.running == 0
+
+    async def test_a_backup_that_is_silent_too_ends_the_very_stream_the_client_hears(
+        self, scene: Scene
+    ) -> None:
+        cut_then(scene, REST)
+        cut = scene.vendor.script
+
+        async def script(peer: Peer) -> None:
+            await (Peer.left(peer) if "/openai" in scene.vendor.asked[-1].path else cut(peer))
+
+        scene.vendor.script = script
+        scene.model_options = {"first_content_timeout_s": 0.2}
+        told = documents(await continued(scene, "openai_responses"))
+        kinds = [document["type"] for document in told]
+
+        assert kinds[-1] == "response.failed"
+        assert (kinds.count("response.created"), kinds.count("response.failed")) == (1, 1)
+        assert [document["sequence_number"] for document in told] == list(range(len(told)))
+        assert len(scene.events) == 1
+
+    async def test_a_balance_that_ends_with_the_first_leg_ends_the_stream_as_the_cut_would(
+        self, scene: Scene
+    ) -> None:
+        cut_then(scene, REST)
+        scene.billing.most_microtokens = 10**9
+        cut = scene.vendor.script
+
+        async def script(peer: Peer) -> None:
+            scene.billing.empty = True
+            for lease in scene.wallets._book.all():
+                lease.free_microtokens = 0
+            await cut(peer)
+
+        scene.vendor.script = script
+        told = documents(await continued(scene, "anthropic_messages"))
+
+        assert told[-1]["error"]["type"] == "api_error"
+        assert len(scene.vendor.asked) == 1

@@ -28,12 +28,21 @@ class KeyVerdict(Reply, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
-class SetAccountRouting(RoutingOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SetAccountRouting(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The options of an account. All are given: one that was forgotten must not become a default."""
 
     failover: bool
     continuation: bool
     larger_context: bool
+
+    @property
+    def options(self) -> RoutingOptions:
+        """The same, as it is kept."""
+        return RoutingOptions(
+            failover=self.failover,
+            continuation=self.continuation,
+            larger_context=self.larger_context,
+        )
 
 
 class SetKeyRouting(KeyRouting, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -37,8 +37,12 @@ class Outcome(IntEnum):
     RECOVERED = 5
 
 
+ANSWERED = "answered"
+"""How an attempt ended that gave an answer, whole or not; any other word is the class of its failure."""
+
+
 class AttemptRecorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One call of a provider for an exchange. `ended` is `answered` or the class of its failure."""
+    """One call of a provider for an exchange. `ended` is `ANSWERED` or the class of its failure."""
 
     model: str
     provider: str

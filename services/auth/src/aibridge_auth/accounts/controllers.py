@@ -31,5 +31,5 @@ class AccountController(Controller):
         accounts: NamedDependency[Accounts],
     ) -> RoutingOptions:
         """Replace the account's options, within a second everywhere."""
-        await accounts.set_routing(account_id, data)
-        return data
+        await accounts.set_routing(account_id, data.options)
+        return data.options

@@ -21,14 +21,12 @@ from aibridge_common.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
-from aibridge_common.events.usage import AttemptRecorded
+from aibridge_common.events.usage import ANSWERED, AttemptRecorded
 from aibridge_common.transport import Response, TransportError
 from aibridge_common.usage import Usage
 from aibridge_common.web.client import Client
 from aibridge_router.canonical.codec import AnswerContext
 from aibridge_router.canonical.content import Data
-from aibridge_router.credit.book import Hold
-from aibridge_router.credit.estimate import worst_case_microtokens
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.dialects.splice import tell_in_last
 from aibridge_router.exchange.asked import Asked
@@ -40,15 +38,11 @@ from aibridge_router.exchange.attempt import (
     WholeReply,
     failure_on_the_wire,
 )
+from aibridge_router.exchange.bill import Bill
 from aibridge_router.exchange.carriage import CarriedStream
-from aibridge_router.exchange.charge import (
-    Began,
-    charge_for,
-    ending_of,
-    input_estimate,
-    leg_id,
-)
+from aibridge_router.exchange.charge import Began, ending_of
 from aibridge_router.exchange.continuation import ContinuableStream
+from aibridge_router.exchange.giving_up import all_failed, none_tried
 from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.inline import FetchFirst
 from aibridge_router.exchange.plan import Plan, plan_attempt
@@ -56,13 +50,13 @@ from aibridge_router.exchange.refusals import words_for
 from aibridge_router.exchange.repeats import Answer, Repeats, fingerprint
 from aibridge_router.exchange.session import session_of
 from aibridge_router.exchange.translate import Translation
+from aibridge_router.exchange.ways_out import WaysOut
 from aibridge_router.failover.budget import Budget
 from aibridge_router.failover.failure import Failure
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import Rules, Step, Walk
-from aibridge_router.spool.records import Progress, Start
 from aibridge_router.spool.spool import Spool
-from aibridge_router.upstream.egress import EgressEvent, EgressPool, WayOut
+from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.headers import returned_headers
 from aibridge_router.upstream.pools import Pools
@@ -75,14 +69,6 @@ PROGRESS_CHUNKS, PROGRESS_S = 50, 2.0
 
 ANSWER_S = 2.0
 """Kept back from the deadline, so that there is time to say that it passed."""
-
-
-_EGRESS_EVENTS: dict[Failure, EgressEvent] = {
-    Failure.EGRESS: EgressEvent.DEAD,
-    Failure.UNREACHABLE: EgressEvent.UNREACHABLE,
-    Failure.REGION: EgressEvent.BLOCKED,
-}
-"""What a failure says about the way out; any other was said by the provider, so the way is well."""
 
 
 class Stop(Enum):
@@ -144,23 +130,20 @@ class Exchange:
         self._began_s = services.clock.monotonic_s()
         self.deadline_s = self._began_s + inbound.left_s
         self._first_content_s: float | None = None
-        self._hold: Hold | None = None
-        self._held_microtokens = 0
+        self._bill = Bill(services.wallets, services.spool, services.clock, inbound, asked)
         self._attempt: Attempt | None = None
+        self._speaking: Attempt | None = None
+        """Whose stream the client hears, also while another is asked to go on with it."""
         self._failed: list[tuple[Step, AttemptFailed]] = []
         self._fetched: dict[str, Data] = {}
         self._reply: WholeReply | None = None
         self._legs: list[dict[str, object]] = []
         """What other models gave of a stream that was continued."""
-        self._leg = 0
-        """Which of several models that give one answer is at work."""
         self._attempts: list[AttemptRecorded] = []
         self._attempt_began_s = self._began_s
-        self._noted = False
-        """Whether the spool knows that this leg has begun."""
-        self._session = session_of(inbound, asked)
-        self._ways_out_tried: dict[str, set[str]] = {}
-        self._walk = services.walk(self._session, asked, rules)
+        session = session_of(inbound, asked)
+        self._ways_out = WaysOut(services.egress, session)
+        self._walk = services.walk(session, asked, rules)
         self._unaffordable: AIBridgeError | None = None
 
     async def run(self) -> None:
@@ -214,7 +197,7 @@ class Exchange:
     async def _planned(self, step: Step, delivered: str = "") -> Plan | None:
         """How the target is asked; None when it cannot carry the request and another is to be looked for.
 
-        Raises what is wrong with the request when that is told by the model it was written for.
+        Raises what is wrong with the request when that is told by the model it was written for, before any answer.
         """
         try:
             try:
@@ -223,35 +206,21 @@ class Exchange:
                 self._fetched |= await self._services.fetcher.fetch_all(missing.urls)
                 return plan_attempt(self._asked, step.target, self._fetched, delivered)
         except InvalidRequest as error:
-            if not step.stand_in:
+            if not (step.stand_in or self.client.started):
                 raise
             self._walk.skip(step, error.message)
             return None
 
     async def _afford(self, step: Step, plan: Plan) -> bool:
         """Hold what the target may cost. A dearer stand-in that the balance does not cover is passed over."""
-        target, model = step.target, step.target.model
-        worst = worst_case_microtokens(
-            self._asked.head,
-            len(plan.body),
-            model.context_tokens,
-            model.max_output_tokens,
-            target.card.multipliers,
-        )
-        if self._hold is not None and worst <= self._held_microtokens:
-            return True
-        wallets = self._services.wallets
         try:
-            hold = await wallets.hold(self._inbound.account_id, worst)
+            await self._bill.afford(plan)
         except (InsufficientBalance, Unavailable) as error:
-            if not step.stand_in:
+            if not (step.stand_in or self.client.started):
                 raise
             self._unaffordable = error
             self._walk.skip(step, f"the balance does not cover it: {error.message}")
             return False
-        if self._hold is not None:
-            wallets.finish(self._hold, 0, 0)
-        self._hold, self._held_microtokens = hold, worst
         return True
 
     async def _try(self, step: Step, plan: Plan) -> bool:
@@ -262,7 +231,7 @@ class Exchange:
         if self._walk.lost_its_turn(began_s, step):
             return False
         probe = self._walk.begin(began_s, step)
-        way_out = self._way_out(began_s, step)
+        way_out = self._ways_out.take(began_s, step.target)
         if way_out is None:
             failure = Failure.EGRESS
             provider = step.target.provider
@@ -284,12 +253,14 @@ class Exchange:
             left_s=left_s,
         )
         try:
-            self._note_start(attempt)
+            self._bill.note_start(attempt)
             reply = await attempt.run()
         except AttemptFailed as failed:
             attempt.close()
             self._attempt = None
-            self._note_way_out(clock.monotonic_s(), attempt, failed)
+            failed.failure = self._ways_out.failed(
+                clock.monotonic_s(), way_out, step.target, failed.failure
+            )
             self._note_failure(step, failed, probe=probe)
             return False
         except BaseException:
@@ -298,55 +269,12 @@ class Exchange:
         self._first_content_s = clock.monotonic_s()
         self.deadline_s = min(self.deadline_s, began_s + step.target.model.total_timeout_s)
         health.succeeded(self._first_content_s, step.way, probe=probe)
-        services.egress.report(
-            self._first_content_s, way_out, step.target.provider.name, EgressEvent.OK
-        )
+        self._ways_out.served(self._first_content_s, way_out, step.target)
         if reply is None:
             await self._stream(attempt)
         else:
             await self._answer(attempt, reply)
         return True
-
-    def _note_start(self, attempt: Attempt) -> None:
-        """Before the first provider is asked: from here on this leg is charged even if this process dies."""
-        if self._noted:
-            return
-        hold, target = self._hold, attempt.step.target
-        assert hold is not None, "nothing is sent without a hold"
-        self._services.spool.start(
-            Start(
-                request_id=leg_id(self._inbound.request_id, self._leg),
-                account_id=self._inbound.account_id,
-                key_id=self._inbound.key_id,
-                lease_id=hold.lease_id,
-                hold_microtokens=hold.amount_microtokens,
-                requested_model=self._asked.head.model,
-                model=target.model.id,
-                provider=target.provider.name,
-                price_version=target.card.version,
-                input_tokens_estimate=input_estimate(attempt),
-                endpoint=self._asked.dialect.value,
-                stream=self.streams,
-                at=self._services.clock.now(),
-            )
-        )
-        self._noted = True
-
-    def _note_progress(self, attempt: Attempt, tap: CarriedStream) -> None:
-        target, usage = attempt.step.target, tap.usage
-        counted = tap.output_estimate
-        if usage is not None and tap.usage_is_final:
-            counted = usage.output + usage.reasoning or counted
-        self._services.spool.progress(
-            Progress(
-                request_id=leg_id(self._inbound.request_id, self._leg),
-                model=target.model.id,
-                provider=target.provider.name,
-                price_version=target.card.version,
-                usage=usage,
-                output_tokens_estimate=counted,
-            )
-        )
 
     def _note_attempt(self, step: Step, ended: str, now_s: float) -> None:
         target = step.target
@@ -358,34 +286,6 @@ class Exchange:
                 took_ms=int((now_s - self._attempt_began_s) * 1000),
             )
         )
-
-    def _note_end(self, attempt: Attempt, tap: CarriedStream) -> None:
-        """Before the client has the last piece: should this process die now, the whole answer is charged."""
-        self._note_progress(attempt, tap)
-        self._services.spool.flush()
-
-    def _way_out(self, now_s: float, step: Step) -> WayOut | None:
-        provider = step.target.provider
-        tried = self._ways_out_tried.get(provider.name, ())
-        return self._services.egress.choose(
-            now_s, provider.name, provider.egresses, self._session, tried
-        )
-
-    def _note_way_out(self, now_s: float, attempt: Attempt, failed: AttemptFailed) -> None:
-        """What the failure says about the way out; a provider that one does not reach is tried by another first."""
-        provider = attempt.step.target.provider.name
-        egress = self._services.egress
-        what = _EGRESS_EVENTS.get(failed.failure, EgressEvent.OK)
-        if failed.failure is not Failure.SILENT:
-            egress.report(now_s, attempt.way_out, provider, what)
-        if what is EgressEvent.OK:
-            return
-        self._ways_out_tried.setdefault(provider, set()).add(attempt.way_out.name)
-        if failed.failure is Failure.UNREACHABLE:
-            other = self._way_out(now_s, attempt.step)
-            if other is not None:
-                egress.release(other.name)
-                failed.failure = Failure.EGRESS
 
     def _note_failure(self, step: Step, failed: AttemptFailed, *, probe: bool) -> None:
         now_s = self._services.clock.monotonic_s()
@@ -418,7 +318,7 @@ class Exchange:
         headers.append((b"content-length", b"%d" % len(reply.body)))
         self.answer = Answer(status=response.status, headers=headers, body=reply.body)
         self._settle(attempt)  # first written, then given
-        self._services.spool.flush()
+        self._bill.write()
         await self.client.start(response.status, headers)
         await self.client.finish(reply.body)
 
@@ -427,13 +327,14 @@ class Exchange:
         response, tap, client = attempt.response, attempt.tap, self.client
         assert response is not None, "an answer came"
         assert tap is not None, "it is a stream"
+        self._speaking = attempt
         if not client.started:
             headers = self._answer_headers(response)
             headers.append((b"cache-control", b"no-cache"))
             await client.start(response.status, headers)
         if attempt.held:
             if tap.terminal:
-                self._note_end(attempt, tap)
+                self._bill.note_end(attempt, tap)
             await client.write(self._with_legs(attempt.held, tap))
         failure = await self._relay(attempt, response, tap)
         if failure is None:
@@ -462,14 +363,14 @@ class Exchange:
                 data = tap.feed(data)
                 if data:
                     if tap.terminal:
-                        self._note_end(attempt, tap)
+                        self._bill.note_end(attempt, tap)
                     await client.write(self._with_legs(data, tap))
                     # Only whole frames count as life: a vendor that drips bytes is silent too.
                     frame_at_s = clock.monotonic_s()
                     chunks += 1
                     if chunks >= PROGRESS_CHUNKS or frame_at_s > noted_at_s + PROGRESS_S:
                         chunks, noted_at_s = 0, frame_at_s
-                        self._note_progress(attempt, tap)
+                        self._bill.note_progress(attempt, tap)
         except TransportError as error:
             return failure_on_the_wire(error)
         except NO_ANSWER:
@@ -501,7 +402,6 @@ class Exchange:
             carriage = structs.replace(plan.carriage, goes_on=(stream, before))
             if await self._try(step, structs.replace(plan, carriage=carriage)):
                 return True
-        self._attempt = attempt
         return False
 
     def _with_legs(self, data: bytes, tap: CarriedStream) -> bytes:
@@ -536,9 +436,7 @@ class Exchange:
         """Who answered, and after how many attempts; an error that no provider gave names none."""
         headers = [(b"x-aibridge-attempts", b"%d" % self._walk.attempts)]
         if self._attempt is not None:
-            target = self._attempt.step.target
-            headers.append((b"x-aibridge-model", target.model.id.encode()))
-            headers.append((b"x-aibridge-provider", target.provider.name.encode()))
+            headers += _named(self._attempt.step)
             if dropped := self._attempt.plan.carriage.dropped:
                 headers.append((b"x-aibridge-dropped", ",".join(dropped).encode()))
         return headers
@@ -566,10 +464,7 @@ class Exchange:
     async def _pass_on(self, verbatim: Verbatim) -> None:
         said, response = verbatim.said, verbatim.response
         step, _ = self._failed[-1]
-        names = [
-            (b"x-aibridge-model", step.target.model.id.encode()),
-            (b"x-aibridge-provider", step.target.provider.name.encode()),
-        ]
+        names = _named(step)
         if isinstance(said, AIBridgeError):
             return await self._fail(said, names)
         headers = self._answer_headers(response) + names
@@ -578,49 +473,31 @@ class Exchange:
         return await self.client.finish(said)
 
     def _summary(self) -> AIBridgeError:
-        """The first failure's kind, since it is about the model that was asked for, naming every attempt."""
         now_s = self._services.clock.monotonic_s()
         retry_s = self._walk.retry_in_s(now_s)
-        if not self._failed:
-            return self._unaffordable or self._nobody(retry_s)
-        first = self._failed[0][1].error
-        told = [f"{step.target.model.id}: {failed.error.message}" for step, failed in self._failed]
-        several = len({step.way[::2] for step, _ in self._failed}) > 1
-        error = type(first)("; ".join(dict.fromkeys(told)) if several else first.message)
-        error.retry_after_s = first.retry_after_s
-        if error.retry_after_s is None and isinstance(error, Unavailable):
-            error.retry_after_s = max(1, round(retry_s or 0))
-        error.final = len(self._failed) > 1
-        return error
-
-    def _nobody(self, retry_s: float | None) -> AIBridgeError:
+        if self._failed:
+            return all_failed(self._failed, retry_s)
+        if self._unaffordable is not None:
+            return self._unaffordable
+        over = self._walk.passed_over(now_s)
         asked_for = self._asked.chain.model.id
-        over = self._walk.passed_over(self._services.clock.monotonic_s())
-        if not self._has_time:
-            return UpstreamTimeout(f"{asked_for}: no time is left")
-        reasons = "; ".join(f"{one.model} at {one.provider}: {one.reason}" for one in over)
-        return Unavailable(
-            f"{asked_for} cannot be served now: {reasons or 'nothing is set up for it'}",
-            retry_after_s=1 if retry_s is None else max(1, round(retry_s)),
-        )
+        return none_tried(asked_for, over, retry_s, has_time=self._has_time)
 
     async def _fail(
         self, error: AIBridgeError, names: list[tuple[bytes, bytes]] | None = None
     ) -> None:
-        surface, client = self._asked.endpoint.surface, self.client
+        surface, client, speaking = self._asked.endpoint.surface, self.client, self._speaking
         if client.finished:
             return
-        if client.started:
-            await client.finish(self._error_frames(error))
+        if speaking is not None:
+            carriage = speaking.plan.carriage
+            await client.finish(carriage.stream_error(error, speaking.context, speaking.tap))
             return
+        if client.started:
+            return  # a whole answer is on its way, and can only come or not
         rendering = envelopes.render(surface, error, self._inbound.public_id)
         await client.start(rendering.status, rendering.headers + self._own_headers + (names or []))
         await client.finish(rendering.body)
-
-    def _error_frames(self, error: AIBridgeError) -> bytes:
-        attempt = self._attempt
-        assert attempt is not None, "a started stream has an attempt"
-        return attempt.plan.carriage.stream_error(error, attempt.context, attempt.tap)
 
     async def _stopped(self, stop: Stop) -> None:
         last_words = {
@@ -642,20 +519,13 @@ class Exchange:
         attempt = self._attempt
         if attempt is not None:
             attempt.close()
-        if attempt is not None and not attempt.settled:
-            self._settle(attempt)
-        if self._noted:
-            self._services.spool.nothing(leg_id(self._inbound.request_id, self._leg))
-            self._noted = False
-        if self._hold is not None:
-            self._services.wallets.finish(self._hold, 0, 0)
-            self._hold = None
+            if not attempt.settled:
+                self._settle(attempt)
+        self._bill.close()
 
     def _settle(self, attempt: Attempt) -> Usage:
-        """Charge what the attempt gave, once, and free the rest of the hold."""
-        attempt.settled = True
-        hold, self._hold = self._hold, None
-        assert hold is not None, "nothing is sent without a hold"
+        """Charge what the attempt gave; returns its usage."""
+        self._note_attempt(attempt.step, ANSWERED, self._services.clock.monotonic_s())
         began = Began(
             inbound=self._inbound,
             asked=self._asked,
@@ -663,22 +533,21 @@ class Exchange:
             first_content_s=self._first_content_s,
             attempts=self._attempts,
         )
-        self._note_attempt(attempt.step, "answered", self._services.clock.monotonic_s())
-        ending = ending_of(attempt, self._reply, self._left_by_client)
-        charge = charge_for(began, attempt, ending, hold, self._services.clock, leg=self._leg)
-        sequence = 0
-        if charge.event is not None:
-            sequence = self._services.spool.final(charge.event)
-        elif self._noted:
-            self._services.spool.nothing(leg_id(self._inbound.request_id, self._leg))
-        self._noted = False
-        self._leg += 1
-        self._services.wallets.finish(hold, charge.amount_microtokens, sequence)
-        return charge.usage
+        return self._bill.settle(
+            attempt, ending_of(attempt, self._reply, self._left_by_client), began
+        )
 
     @property
     def _left_by_client(self) -> bool:
         return self.client.gone_at_s is not None or self.stop is Stop.CLIENT_STALLED
+
+
+def _named(step: Step) -> list[tuple[bytes, bytes]]:
+    """Whose answer, or whose refusal, it is."""
+    return [
+        (b"x-aibridge-model", step.target.model.id.encode()),
+        (b"x-aibridge-provider", step.target.provider.name.encode()),
+    ]
 
 
 def _leg(attempt: Attempt) -> dict[str, object]:
