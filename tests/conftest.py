@@ -14,6 +14,7 @@ from .fixtures.databases import create_database, drop_database
 from .fixtures.groups import GroupScheduling
 from .fixtures.infra import Infra
 from .fixtures.product import product
+from .fixtures.tiny_disk import tiny_disk_at
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
@@ -24,6 +25,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupSc
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that a test can fill."""
+    with tiny_disk_at(tmp_path / "disk") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,8 @@ import asyncio
 import os
 import random
 import shutil
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
@@ -22,6 +21,7 @@ from aibridge_devstack.ports import free_ports
 from aibridge_devstack.supervisor import Supervisor
 from tests.fixtures.books import Books
 from tests.fixtures.services import forget_usage, running_billing, until
+from tests.fixtures.tiny_disk import fill
 
 from .killed import Router
 
@@ -167,23 +167,6 @@ async def test_billing_that_dies_between_commit_and_acknowledgement_charges_once
     assert (await books.state(account)).spent_microtokens == 100 * (7 + 2 * 40)
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """Half a megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        reason = f"a disk of its own needs root: {mounted.stderr.decode().strip()}"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
 async def test_a_full_disk_takes_no_new_work_and_loses_nothing(
     books: Books, account: UUID, billing: str, nats_url: str, tmp_path: Path, tiny_disk: Path
 ) -> None:
@@ -193,13 +176,7 @@ async def test_a_full_disk_takes_no_new_work_and_loses_nothing(
     with router:
         router.serve(4)
         await until(lambda: served(router, 80), within_s=40)
-        filler = tiny_disk / "filler"
-        with filler.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"x" * 512)
-            except OSError:
-                pass
+        filler = fill(tiny_disk)
         router.serve(40)
         await until(lambda: refused(router), within_s=40)
         await check(books, account, router)

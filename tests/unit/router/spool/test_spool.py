@@ -25,6 +25,7 @@ from aibridge_router.spool.publisher import EVENTS_BYTES_MAX, EVENTS_MAX
 from aibridge_router.spool.segment import scan
 from aibridge_router.spool.spool import Spool, SpoolInUse
 from aibridge_router.spool.state import AGAIN_AFTER_S
+from tests.fixtures.tiny_disk import fill
 from tests.unit.router.spool.made import NOON, event, progress, start, written
 
 pytestmark = pytest.mark.anyio
@@ -439,3 +440,41 @@ def test_a_segment_reads_as_it_was_written(rig: Rig) -> None:
     one.close()
 
     assert (rig.folder / rig.segments[0]).read_bytes() == written(start(1))
+
+
+class TestFullDisk:
+    async def test_what_ends_meanwhile_is_sent_from_memory_at_once(self, tiny_disk: Path) -> None:
+        """No disk says that it is there, so nothing else would wake who sends."""
+        rig = Rig(tiny_disk / "spool")
+        async with rig.running() as one:
+            one.start(start(1))
+            fill(tiny_disk)
+            with suppress(Unavailable):
+                for number in range(100, 300):
+                    one.start(start(number))
+            with pytest.raises(Unavailable):
+                one.check_room()
+            await asyncio.sleep(0.1)
+            one.final(event(1))
+
+            await until(lambda: 1 in rig.bus.events, within_s=2)
+
+    async def test_a_frame_that_the_disk_took_half_of_loses_nobody_their_place(
+        self, tiny_disk: Path
+    ) -> None:
+        rig = Rig(tiny_disk / "spool")
+        async with rig.running() as one:
+            for number in range(1, 41):
+                one.start(start(number))
+            filler = fill(tiny_disk)
+            for number in range(1, 31):
+                one.final(event(number))
+                await asyncio.sleep(0.005)
+            filler.unlink()
+            for number in range(31, 41):
+                await asyncio.sleep(0.01)
+                one.final(event(number))
+
+            await until(lambda: len(set(rig.bus.events)) == 40, within_s=3)
+            assert sorted(rig.bus.events) == list(range(1, 41))
+            assert rig.records() == 80

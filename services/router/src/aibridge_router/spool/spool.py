@@ -136,6 +136,8 @@ class Spool:
         self._writer.append(data)
         if final.sequence:
             self._writer.sync_soon()
+        if self._writer.is_full:
+            self._publisher.wake()  # it is sent from memory: no disk will say that it is there
         self._state.ended(final.request_id, final.sequence, len(data))
 
     # --- for the application ------------------------------------------------------------------

@@ -140,13 +140,14 @@ class Writer:
                 written = os.write(self._file, self._pending)
                 del self._pending[:written]
                 self._written += written
-                self._flushed = (self._file, Position(self._name, self._written))
         except OSError as error:
             if error.errno not in FULL:
                 self._on_fatal(error)
                 raise
             self._note_full(full=True)
         else:
+            # Only whole frames count as durable: who reads up to half of one would lose its place.
+            self._flushed = (self._file, Position(self._name, self._written))
             self._note_full(full=False)
 
     def _note_full(self, *, full: bool) -> None:
