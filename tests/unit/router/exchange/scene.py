@@ -301,8 +301,7 @@ class Scene:
             left_s=self.left_s,
         )
         sent = BODIES[dialect] if body is None else body
-        asked = read_asked(endpoint, self.registry(), sent, inbound.query)
-        asked.continuable = continuable
+        asked = read_asked(endpoint, self.registry(), sent, inbound.query, continuation=continuable)
         client = Client(self.browser.receive, self.browser.send)
         return Exchange(self.services, inbound, asked, self.rules, client)
 

@@ -17,6 +17,14 @@ class Response:
         self.status = connection.status
         self.headers = connection.headers
 
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether the body comes in server-sent events."""
+        return any(
+            name == b"content-type" and value.startswith(b"text/event-stream")
+            for name, value in self.headers
+        )
+
     async def next_chunk(self, idle_timeout_s: float) -> bytes:
         """All body bytes that have come, waiting for some if there are none; b"" at the end."""
         if self._connection is None:

@@ -151,17 +151,10 @@ async def _end(client: Client, response: Response | None, sent: bytes, surface: 
         raise _restarting()
     if client.finished:
         await client.finish()
-    elif _is_event_stream(response) and (not sent or sent.endswith(_FRAME_ENDS)):
+    elif response.is_event_stream and (not sent or sent.endswith(_FRAME_ENDS)):
         await client.finish(envelopes.stream_event(surface, _restarting()))
     else:
         raise AnswerCut
-
-
-def _is_event_stream(response: Response) -> bool:
-    return any(
-        name == b"content-type" and value.startswith(b"text/event-stream")
-        for name, value in response.headers
-    )
 
 
 def _is_leaving(response: Response) -> bool:

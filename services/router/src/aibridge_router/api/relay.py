@@ -137,10 +137,8 @@ class Relay:
         )
         if endpoint.operation is Operation.EXPLAIN:
             return await _send_json(client, self._explain(registry, inbound, rules, body), inbound)
-        asked = read_asked(endpoint, registry, body, inbound.query)
-        asked.continuable = (
-            rules.failover and inbound.options.continuation and asked.may_be_continued
-        )
+        continuation = rules.failover and inbound.options.continuation
+        asked = read_asked(endpoint, registry, body, inbound.query, continuation=continuation)
         exchange = Exchange(self._services, inbound, asked, rules, client)
         now_s = self._services.clock.monotonic_s()
         repeats = self._services.repeats

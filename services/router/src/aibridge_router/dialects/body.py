@@ -15,7 +15,9 @@ _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{2000,}={0,2}")
-_BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN = 4
+"""About what a token is in text, wherever no vendor says how many there were."""
+
 _ATTACHED_TOKENS = 1600
 """About what a picture or a page costs, however long its base64 is."""
 
@@ -24,7 +26,7 @@ def estimated_tokens(body: bytes) -> int:
     """About how many tokens a prompt has: text by its bytes, what is attached in base64 by the piece."""
     attached = _BASE64.findall(body)
     text_bytes = len(body) - sum(map(len, attached))
-    return text_bytes // _BYTES_PER_TOKEN + _ATTACHED_TOKENS * len(attached)
+    return text_bytes // BYTES_PER_TOKEN + _ATTACHED_TOKENS * len(attached)
 
 
 def nested_too_deep(body: bytes, limit: int = DEPTH_MAX) -> bool:

@@ -1,9 +1,8 @@
 """Reads usage off a passing stream without changing it: what every dialect's tap has in common."""
 
 from aibridge_common.usage import Usage
+from aibridge_router.dialects.body import BYTES_PER_TOKEN
 from aibridge_router.sse import FrameSplitter, payloads
-
-_BYTES_PER_TOKEN = 4
 
 
 class StreamTap:
@@ -52,15 +51,15 @@ class StreamTap:
     def output_estimate(self) -> int:
         """Tokens of answer that passed, for a stream that ends without saying: pieces, or bytes by four."""
         text_bytes = self._delta_bytes - self._deltas * self._overhead_bytes
-        return max(self._deltas, text_bytes // _BYTES_PER_TOKEN)
+        return max(self._deltas, text_bytes // BYTES_PER_TOKEN)
 
     def _weigh(self, frames: bytes, count: int) -> None:
         if not self._deltas:
-            self._overhead_bytes = len(frames) // count - _BYTES_PER_TOKEN
+            self._overhead_bytes = len(frames) // count - BYTES_PER_TOKEN
         self._deltas += count
         if self.terminal or self.failed:
             # The end repeats the whole answer in some dialects, and an error is no answer: neither is weighed.
-            self._delta_bytes += count * (self._overhead_bytes + _BYTES_PER_TOKEN)
+            self._delta_bytes += count * (self._overhead_bytes + BYTES_PER_TOKEN)
         else:
             self._delta_bytes += len(frames)
 

@@ -26,6 +26,8 @@ class Asked:
         body: bytes,
         query: bytes,
         chain: ChainOfTargets,
+        *,
+        continuable: bool,
     ) -> None:
         self.endpoint = endpoint
         self.dialect = dialect
@@ -34,18 +36,13 @@ class Asked:
         self.body = body
         self.query = query
         self.chain = chain
-        self.continuable = False
+        self.continuable = continuable
         """Whether a text stream that is cut may be continued by another model."""
 
     @property
     def passthrough(self) -> bool:
         """Whether it is served on a native path of one provider only, such as embeddings."""
         return self.endpoint.operation is Operation.PASSTHROUGH
-
-    @property
-    def may_be_continued(self) -> bool:
-        """Whether it is a stream that the hub may write: native paths stay as they came."""
-        return self.head.stream and not self.endpoint.native and self.head.choices == 1
 
     @cached_property
     def carries_foreign_state(self) -> bool:
@@ -62,8 +59,13 @@ class Asked:
         return estimated_tokens(self.body)
 
 
-def read_asked(endpoint: Endpoint, registry: Registry, body: bytes, query: bytes) -> Asked:
-    """Read a request. Raises `InvalidRequest`, `ModelNotFound`, `NotFound`."""
+def read_asked(
+    endpoint: Endpoint, registry: Registry, body: bytes, query: bytes, *, continuation: bool = False
+) -> Asked:
+    """Read a request; `continuation` is whether its customer wants a cut text to go on.
+
+    Raises `InvalidRequest`, `ModelNotFound`, `NotFound`.
+    """
     dialect = endpoint.dialect
     if dialect is Dialect.GEMINI_GENERATE:
         head = peek_gemini(body, endpoint.model or "", stream=bool(endpoint.stream))
@@ -77,7 +79,9 @@ def read_asked(endpoint: Endpoint, registry: Registry, body: bytes, query: bytes
         dialect = Dialect.OPENAI_CHAT
     if dialect is None:
         raise NotFound("nothing is served at this path")
-    return Asked(endpoint, dialect, head, body, query, chain)
+    # Native paths stay as they came, and only one answer at a time can be sewn together.
+    may_be = head.stream and not endpoint.native and head.choices == 1
+    return Asked(endpoint, dialect, head, body, query, chain, continuable=continuation and may_be)
 
 
 def _refuse_foreign(registry: Registry, chain: ChainOfTargets) -> None:

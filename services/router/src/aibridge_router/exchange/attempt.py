@@ -137,7 +137,7 @@ class Attempt:
             response = await self._ask()
             if not 200 <= response.status < 300:
                 await self._refused(response)
-            if is_event_stream(response):
+            if response.is_event_stream:
                 return await self._begin_stream(response)
             return await self._read_whole(response)
         except TransportError as error:
@@ -253,14 +253,6 @@ class Attempt:
             crashed=status == 500,
             verbatim=None if said is None else Verbatim(response=response, said=said),
         )
-
-
-def is_event_stream(response: Response) -> bool:
-    """Whether the answer comes in events."""
-    return any(
-        name == b"content-type" and value.startswith(b"text/event-stream")
-        for name, value in response.headers
-    )
 
 
 def failure_on_the_wire(error: TransportError) -> Failure:

@@ -9,12 +9,11 @@ from aibridge_common.events.usage import AttemptRecorded, Outcome, UsageRecorded
 from aibridge_common.telemetry.log import get_logger
 from aibridge_common.usage import ImplausibleUsage, Usage, charge_microtokens
 from aibridge_router.credit.book import Hold
+from aibridge_router.dialects.body import BYTES_PER_TOKEN
 from aibridge_router.exchange.asked import Asked
 from aibridge_router.exchange.attempt import Attempt, WholeReply
 from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.settlement import Ending, settle
-
-BYTES_PER_TOKEN = 4
 
 
 class Began(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from aibridge_router.canonical.events import (
 )
 from aibridge_router.canonical.profile import Profile
 from aibridge_router.canonical.request import Request, Turn
+from aibridge_router.dialects.body import BYTES_PER_TOKEN
 from aibridge_router.exchange.translated import TranslatedStream
 
 GO_ON = (
@@ -36,8 +37,6 @@ OVERLAP_CHARACTERS_MAX = 400
 OVERLAP_CHARACTERS_MIN = 12
 """Less may stand at both sides of the seam by chance."""
 
-_BYTES_PER_TOKEN = 4
-
 
 def continued(request: Request, delivered: str, upstream: Dialect, profile: Profile) -> Request:
     """The request that asks for the rest. Anthropic's models go on with a turn that is begun; others are told to."""
@@ -47,7 +46,7 @@ def continued(request: Request, delivered: str, upstream: Dialect, profile: Prof
         turns.append(Turn(role="user", blocks=[Text(text=GO_ON)]))
     limit = request.output_tokens_max
     if limit is not None:
-        limit = max(1, limit - len(delivered.encode()) // _BYTES_PER_TOKEN)
+        limit = max(1, limit - len(delivered.encode()) // BYTES_PER_TOKEN)
     return structs.replace(request, turns=turns, output_tokens_max=limit, reasoning=None)
 
 

@@ -21,6 +21,10 @@ from aibridge_common.internal import (
 from aibridge_common.routing import DEFAULT, RoutingOptions
 from aibridge_common.web.guard import ServiceGuard
 
+_IDEMPOTENCY_KEY = b"idempotency-key"
+_TOLD = frozenset({REQUEST_ID, ACCOUNT, KEY, ROUTING, DEADLINE_MS, _IDEMPOTENCY_KEY})
+"""What is for the router itself; no upstream gets any of it."""
+
 
 class Inbound(Struct, frozen=True, kw_only=True):
     """An authenticated request; `headers` are the client's that passed the edge."""
@@ -34,14 +38,8 @@ class Inbound(Struct, frozen=True, kw_only=True):
     left_s: float = DEADLINE_DEFAULT_MS / 1000
     """How long the client still waits."""
     options: RoutingOptions = DEFAULT
-
-    @property
-    def idempotency_key(self) -> bytes | None:
-        """The client's own id for this request, if it gave one."""
-        for name, value in self.headers:
-            if name == b"idempotency-key":
-                return value
-        return None
+    idempotency_key: bytes | None = None
+    """The client's own id for this request."""
 
     @property
     def public_id(self) -> str:
@@ -57,36 +55,31 @@ def full_path(scope: Scope) -> str:
 
 def read_inbound(scope: Scope, guard: ServiceGuard) -> Inbound:
     """Check who calls and for whom. Raises `Unauthenticated` or `InvalidRequest`."""
-    caller = request = account = key = routing = deadline = None
+    caller = None
+    told: dict[bytes, bytes] = {}
     headers: list[tuple[bytes, bytes]] = []
     for header in scope["headers"]:
-        name = header[0]
+        name, value = header
         if name == b"authorization":
-            caller = guard.caller(header[1])
-        elif name == REQUEST_ID:
-            request = header[1]
-        elif name == ACCOUNT:
-            account = header[1]
-        elif name == KEY:
-            key = header[1]
-        elif name == ROUTING:
-            routing = header[1]
-        elif name == DEADLINE_MS:
-            deadline = header[1]
+            caller = guard.caller(value)
+        elif name in _TOLD:
+            told[name] = value
         else:
             headers.append(header)
     if caller is None:
         raise Unauthenticated("a service token is needed")
+    key = told.get(KEY)
     try:
         return Inbound(
-            request_id=UUID(bytes=bytes.fromhex((request or b"").decode())),
-            account_id=UUID(bytes=bytes.fromhex((account or b"").decode())),
+            request_id=UUID(bytes=bytes.fromhex(told.get(REQUEST_ID, b"").decode())),
+            account_id=UUID(bytes=bytes.fromhex(told.get(ACCOUNT, b"").decode())),
             key_id=UUID(bytes=bytes.fromhex(key.decode())) if key else None,
             headers=headers,
             query=scope["query_string"],
             path=full_path(scope),
-            left_s=decode_deadline(deadline) / 1000,
-            options=decode_routing(routing),
+            left_s=decode_deadline(told.get(DEADLINE_MS)) / 1000,
+            options=decode_routing(told.get(ROUTING)),
+            idempotency_key=told.get(_IDEMPOTENCY_KEY),
         )
     except ValueError:
         raise InvalidRequest("the internal request or account id is malformed") from None

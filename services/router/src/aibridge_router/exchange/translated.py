@@ -12,8 +12,7 @@ from aibridge_router.canonical.events import (
     TextDelta,
     UsageSeen,
 )
-
-_BYTES_PER_TOKEN = 4
+from aibridge_router.dialects.body import BYTES_PER_TOKEN
 
 
 class TranslatedStream:
@@ -47,7 +46,7 @@ class TranslatedStream:
     @property
     def output_estimate(self) -> int:
         """See `CarriedStream`."""
-        return max(self._deltas, self._text_bytes // _BYTES_PER_TOKEN)
+        return max(self._deltas, self._text_bytes // BYTES_PER_TOKEN)
 
     def _note(self, event: Event) -> None:
         self.started = True
