@@ -116,6 +116,23 @@ class LedgerThatChargesAgain(Ledger):
         return super()._charge(charges)
 
 
+class LedgerThatTakesWhatGrew(Ledger):
+    """A release takes what was granted since it was sent, too."""
+
+    def release(self, lease_id: UUID, keep: int, granted: int | None = None) -> int:
+        _ = granted
+        return super().release(lease_id, keep)
+
+
+class BookThatGrowsByItself(LeaseBook):
+    """Uses what billing may have granted, though nobody heard it."""
+
+    def may_have_grown(self, lease: HeldLease, granted_microtokens: int) -> int:
+        more = super().may_have_grown(lease, granted_microtokens)
+        lease.free_microtokens += more
+        return more
+
+
 class LedgerThatNeverCharges(Ledger):
     """Settling does nothing."""
 
@@ -131,6 +148,8 @@ MUTANTS = {
     "start without an end": Parts(state=StateThatForgetsStarts),
     "watermark in the same transaction": Parts(ledger=LedgerThatNotesFirst),
     "dedupe": Parts(ledger=LedgerThatChargesAgain),
+    "care for what grew": Parts(ledger=LedgerThatTakesWhatGrew),
+    "doubt of lost answers": Parts(book=BookThatGrowsByItself),
 }
 
 

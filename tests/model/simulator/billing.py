@@ -73,8 +73,13 @@ class Billing:
         granted = self.ledger.reserve(lease_id, account_id, want, least, ends_s)
         return granted or 0
 
-    def release(self, lease_id: UUID, keep: int) -> bool:
-        self.ledger.release(lease_id, keep)
+    def extend(self, lease_id: UUID, account_id: UUID, total: int, least: int) -> int:
+        """What was granted altogether, 0 when that is not enough."""
+        ends_s = self.now_s + LEASE_TTL_S + LEASE_HARD_TTL_S
+        return self.ledger.extend(lease_id, account_id, total, least, ends_s) or 0
+
+    def release(self, lease_id: UUID, keep: int, granted: int) -> bool:
+        self.ledger.release(lease_id, keep, granted)
         self.truth.released(lease_id)
         return True
 

@@ -122,11 +122,29 @@ class Ledger:
         account.reserved += granted
         return granted
 
-    def release(self, lease_id: UUID, keep: int) -> int:
-        """All but `keep`; returns what was freed."""
+    def extend(
+        self, lease_id: UUID, account_id: UUID, total: int, least: int, hard_expires_at_s: float
+    ) -> int | None:
+        """Let a lease grow to `total`, or as far as the balance allows; what it was granted altogether."""
+        account, lease = self.accounts[account_id], self.open_leases.get(lease_id)
+        if lease is None or lease.account != account_id or account.debt:
+            return None
+        more = max(0, min(total - lease.amount, account.free))
+        if lease.amount + more < least:
+            return None
+        lease.amount += more
+        lease.remaining += more
+        lease.hard_expires_at_s = max(lease.hard_expires_at_s, hard_expires_at_s)
+        account.reserved += more
+        return lease.amount
+
+    def release(self, lease_id: UUID, keep: int, granted: int | None = None) -> int:
+        """All but `keep` of what was `granted`; returns what was freed."""
         lease = self.open_leases.get(lease_id)
         if lease is None:
             return 0
+        if granted is not None:
+            keep += max(0, lease.amount - granted)
         account = self.accounts[lease.account]
         back = lease.remaining - min(lease.remaining, keep)
         lease.remaining -= back

@@ -13,7 +13,7 @@ from aibridge_billing.leases.controllers import LEASE_TTL_S
 from aibridge_common.clock import Clock
 from aibridge_common.events.usage import Outcome, UsageRecorded
 from aibridge_common.usage import Usage, charge_microtokens
-from aibridge_router.credit.book import EXPIRY_MARGIN_S, HeldLease, Hold, LeaseBook
+from aibridge_router.credit.book import EXPIRY_MARGIN_S, GiveBack, HeldLease, Hold, LeaseBook
 from aibridge_router.credit.wallet import RETURN_EVERY_S
 from aibridge_router.exchange.settlement import Ending, settle
 from aibridge_router.spool.publisher import (
@@ -39,6 +39,7 @@ from .world import World
 SEGMENT_BYTES_MAX = 8 * 1024
 SPOOL_BYTES_MAX = 64 * 2**20
 DRAIN_S = 5.0
+SLICE_TOKENS = 300
 
 
 @dataclass
@@ -167,6 +168,7 @@ class Run:
         self.book = site.book()
         self._waiting: dict[UUID, deque[Ask]] = {}
         self._refilling: set[UUID] = set()
+        self._growing: dict[UUID, deque[Callable[[], None]]] = {}
         self._in_flight = 0
         self._sends_soon = False
         self._told = self._may_be_told = False
@@ -264,19 +266,20 @@ class Run:
 
         self._ask(BILLING, lambda: billing.acquire(lease_id, account_id, want, amount), granted)
 
-    def _give_back(self, lease: HeldLease, keep: int) -> None:
+    def _give_back(self, given: GiveBack) -> None:
         def released(value: bool | None) -> None:
             if value:
-                self.book.given_back(lease, keep)
+                self.book.given_back(given)
 
-        billing, lease_id = self.site.billing, lease.lease_id
-        self._ask(BILLING, lambda: billing.release(lease_id, keep), released)
+        billing, lease_id = self.site.billing, given.lease.lease_id
+        keep, granted = given.keep_microtokens, given.granted_microtokens
+        self._ask(BILLING, lambda: billing.release(lease_id, keep, granted), released)
 
     def _tick(self) -> None:
         self.after(RETURN_EVERY_S, self._tick)
         now_s = self._world.now_s
-        for lease, keep in self.book.take_due(now_s):
-            self._give_back(lease, keep)
+        for given in self.book.take_due(now_s):
+            self._give_back(given)
         self.state.tick(now_s)
         if due := self.state.due_again(now_s):
             self._world.say(self.name, "sends again", len(due))
@@ -300,8 +303,8 @@ class Run:
         if now_s < by_s and (self.state.unapplied or self._in_flight):
             self.after(0.1, self._drained, last_call_s, by_s, then)
             return
-        for lease, keep in self.book.take_all():
-            self._give_back(lease, keep)
+        for given in self.book.take_all():
+            self._give_back(given)
         self.after(DRAIN_S + 1.0, self._leave, then)
 
     def _leave(self, then: Callable[[], None]) -> None:
@@ -336,12 +339,88 @@ class Run:
         self.writer.append_now(data)
         exchange.started = self.writer.end
         self.state.started(exchange.request_id, len(data))
+        if exchange.stream and exchange.ending != "refused":
+            self._look_again(exchange, hold, half=True)
         if exchange.stream and exchange.takes_s > PROGRESS_S:
             self.after(PROGRESS_S, self._note, exchange, hold)
         else:
             self.after(exchange.takes_s, self._finish, exchange, hold)
 
+    # --- another slice, as `Bill` and `Wallets` hold it ---------------------------------------
+
+    def _look_again(self, exchange: Exchange, hold: Hold, *, half: bool) -> None:
+        """When half of the last slice is left, or all of it is used."""
+        covered = _covered(exchange, hold)
+        if covered < exchange.output_max:
+            due = covered - SLICE_TOKENS // 2 if half else covered
+            due_s = exchange.begun_at_s + exchange.takes_s * due / max(1, exchange.output_tokens)
+            self.after(max(0.0, due_s - self._world.now_s), self._cover, exchange, hold)
+
+    def _read_on(self, exchange: Exchange, hold: Hold) -> None:
+        """A process that was stopped finds much to read, and looks at what it holds before each piece."""
+        now_s, covered = self._world.now_s, max(0, _covered(exchange, hold))
+        if exchange.delivered_tokens(now_s) > covered and covered < exchange.output_max:
+            exchange.begun_at_s = now_s - exchange.takes_s * covered / exchange.output_tokens
+
+    def _cover(self, exchange: Exchange, hold: Hold) -> None:
+        self._read_on(exchange, hold)
+        now_s = self._world.now_s
+        if exchange.is_over or exchange.delivered_tokens(now_s) >= exchange.output_tokens:
+            return
+        tokens = min(SLICE_TOKENS, exchange.output_max - _covered(exchange, hold))
+        more = tokens * CARDS[exchange.model].output
+        if self.book.extend(now_s, hold, more):
+            self._truth.extended(exchange, more)
+            self._look_again(exchange, hold, half=True)
+            return
+        exchange.waits_since_s = now_s
+        waiting = self._growing.get(hold.lease_id)
+        if waiting is not None:
+            waiting.append(lambda: self._grow(exchange, hold, more))
+            return
+        self._growing[hold.lease_id] = deque()
+        self._grow(exchange, hold, more)
+
+    def _grow(self, exchange: Exchange, hold: Hold, more: int) -> None:
+        lease, billing = hold.lease, self.site.billing
+        total, least = lease.granted_microtokens + more, lease.granted_microtokens + 1
+
+        def answered(value: int | None) -> None:
+            before = hold.amount_microtokens
+            if value:
+                self.book.grown(hold, value)
+                self._truth.extended(exchange, hold.amount_microtokens - before)
+            elif value is None:
+                self.book.may_have_grown(lease, total)
+            self._goes_on(exchange, hold, got=hold.amount_microtokens - before, wanted=more)
+            waiting = self._growing[lease.lease_id]
+            if waiting:
+                waiting.popleft()()
+            else:
+                del self._growing[lease.lease_id]
+
+        account_id = lease.account_id
+        self._ask(
+            BILLING, lambda: billing.extend(lease.lease_id, account_id, total, least), answered
+        )
+
+    def _goes_on(self, exchange: Exchange, hold: Hold, *, got: int, wanted: int) -> None:
+        now_s = self._world.now_s
+        assert exchange.waits_since_s is not None
+        exchange.begun_at_s += now_s - exchange.waits_since_s
+        exchange.waits_since_s = None
+        if not got and exchange.delivered_tokens(now_s) >= _covered(exchange, hold) - 1:
+            exchange.output_tokens = exchange.delivered_tokens(now_s)
+            exchange.ending = "spent"
+            self._truth.spent += 1
+            self._finish(exchange, hold)
+            return
+        self._look_again(exchange, hold, half=got >= wanted)
+
     def _note(self, exchange: Exchange, hold: Hold) -> None:
+        if exchange.is_over:
+            return
+        self._read_on(exchange, hold)
         now_s = self._world.now_s
         tokens = exchange.delivered_tokens(now_s)
         progress = Progress(
@@ -364,6 +443,15 @@ class Run:
             self.after(max(0.0, left_s), self._finish, exchange, hold)
 
     def _finish(self, exchange: Exchange, hold: Hold) -> None:
+        if exchange.is_over:
+            return
+        if exchange.stream and exchange.ending not in {"refused", "spent"}:
+            self._read_on(exchange, hold)
+        left_s = exchange.begun_at_s + exchange.takes_s - self._world.now_s
+        if exchange.ending != "spent" and (exchange.waits_since_s is not None or left_s > 1e-6):
+            self.after(min(max(0.01, left_s), PROGRESS_S), self._note, exchange, hold)
+            return
+        exchange.is_over = True
         self._running -= 1
         tokens, outcome, reported, is_final = exchange.output_tokens, Outcome.COMPLETED, True, True
         match exchange.ending:
@@ -373,6 +461,8 @@ class Run:
                 outcome, reported, is_final = Outcome.UPSTREAM_CUT, True, False
             case "left":
                 outcome, reported = Outcome.CLIENT_GONE, False
+            case "spent":
+                outcome, reported = Outcome.HOLD_SPENT, False
             case _:
                 pass
         usage = Usage(input=exchange.input_tokens, output=tokens if is_final else 1)
@@ -404,7 +494,9 @@ class Run:
                 stream=exchange.stream,
             )
             amount = _price(event)
-        owed = 0 if exchange.ending == "refused" else _cost(exchange, exchange.output_tokens)
+        owed = _cost(exchange, exchange.output_tokens)
+        if exchange.ending == "refused" or (exchange.ending == "spent" and not tokens):
+            owed = 0
         sequence = self._end(exchange, event, owed)
         self.book.finish(hold, amount, sequence)
 
@@ -495,6 +587,12 @@ class Run:
     def _not_told(self, wait: int) -> None:
         if self._may_be_told and wait == self._waits:
             self.told()
+
+
+def _covered(exchange: Exchange, hold: Hold) -> int:
+    """How many tokens of output."""
+    card = CARDS[exchange.model]
+    return (hold.amount_microtokens - exchange.input_tokens * card.input) // card.output
 
 
 def _cost(exchange: Exchange, output_tokens: int) -> int:

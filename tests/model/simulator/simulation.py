@@ -13,7 +13,7 @@ from aibridge_router.spool.state import SpoolState
 from .billing import CARDS, Billing
 from .ledger import Ledger
 from .network import BILLING, BUS, NO_ODDS, Bus, Network, Odds
-from .router import Router, Site
+from .router import SLICE_TOKENS, Router, Site
 from .truth import Exchange, Truth
 from .world import Violation, World
 
@@ -67,6 +67,7 @@ class Report:
     duplicates: int = 0
     redelivered: int = 0
     late_charges: int = 0
+    spent: int = 0
     debt_ever: int = 0
     lost_with_power: int = 0
     short_tokens_max: int = 0
@@ -179,7 +180,8 @@ class Simulation:
         if ending == "refused":
             output_tokens, takes_s = 0, min(takes_s, 3.0)
         card = CARDS[model]
-        hold = input_tokens * card.input + output_max * card.output
+        first = min(output_max, SLICE_TOKENS) if stream else output_max
+        hold = input_tokens * card.input + first * card.output
         if self.weather is Weather.TIGHT and random.random() < 0.03:
             hold //= 2
         return Exchange(
@@ -193,6 +195,7 @@ class Simulation:
             takes_s=takes_s,
             stream=stream,
             ending=ending,
+            output_max=output_max,
         )
 
     def _change_rate(self) -> None:
@@ -339,6 +342,7 @@ class Simulation:
         report.recovered = truth.recovered
         report.duplicates = self.ledger.duplicates
         report.redelivered = self.bus.redelivered
+        report.spent = truth.spent
         report.late_charges = truth.late_charges
         report.debt_ever = sum(account.excess for account in self.ledger.accounts.values())
         report.lost_with_power = truth.lost_with_power

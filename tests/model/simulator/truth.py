@@ -30,7 +30,11 @@ class Exchange:
     takes_s: float
     stream: bool
     ending: str
+    output_max: int = 0
     begun_at_s: float = 0.0
+    waits_since_s: float | None = None
+    """Nothing is read of it while more is asked for."""
+    is_over: bool = False
     started: Position | None = None
     noted: list[tuple[Position, int, int]] = field(default_factory=list[tuple[Position, int, int]])
     """Where a progress stands, what it would cost, and the tokens it counts."""
@@ -46,8 +50,8 @@ class Exchange:
 
     def delivered_tokens(self, now_s: float) -> int:
         """What the client has of the answer."""
-        share = min(1.0, (now_s - self.begun_at_s) / self.takes_s)
-        return int(self.output_tokens * share)
+        read_s = (now_s if self.waits_since_s is None else self.waits_since_s) - self.begun_at_s
+        return int(self.output_tokens * min(1.0, read_s / self.takes_s))
 
 
 class Truth:
@@ -61,6 +65,7 @@ class Truth:
         self.charged: dict[UUID, int] = {}
         self.recovered = 0
         self.estimated_short_tokens = 0
+        self.spent = 0
         self.lost_with_power = 0
         self.late_charges = 0
         self._unsettled: dict[str, dict[UUID, Exchange]] = {}
@@ -85,6 +90,11 @@ class Truth:
         lease = exchange.lease_id
         self._owed[lease] = self._owed.get(lease, 0) + amount - exchange.counted
         exchange.counted = amount
+
+    def extended(self, exchange: Exchange, more: int) -> None:
+        """Another slice is held."""
+        exchange.hold += more
+        self._count(exchange, exchange.hold)
 
     def ended(
         self,

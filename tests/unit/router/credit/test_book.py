@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from aibridge_router.credit.book import BURN_S, HeldLease, Hold, LeaseBook
+from aibridge_router.credit.book import BURN_S, GiveBack, HeldLease, Hold, LeaseBook
 
 ACCOUNTS = [UUID(int=1), UUID(int=2)]
 accounts = st.sampled_from(ACCOUNTS)
@@ -102,6 +102,31 @@ class BookAgainstModel(RuleBasedStateMachine):
         known.running += amount
         return (hold, account)
 
+    @rule(held=holds, amount=st.integers(1, 400))
+    def extend(self, held: tuple[Hold, UUID], amount: int) -> None:
+        """A hold grows from what is free of its lease, or not at all."""
+        hold, _ = held
+        known = self.granted[hold.lease_id]
+        before, free = hold.amount_microtokens, hold.lease.free_microtokens
+        grew = self.book.extend(self.now_s, hold, amount)
+
+        assert grew == (free >= amount and hold.lease.expires_at_s > self.now_s)
+        assert hold.amount_microtokens == before + amount * grew
+
+        known.running += amount * grew
+
+    @rule(held=holds, amount=st.integers(1, 400), is_heard=st.booleans())
+    def grow(self, held: tuple[Hold, UUID], amount: int, is_heard: bool) -> None:
+        """Billing lets the lease of a hold grow; when its answer is lost nobody uses what it may have granted."""
+        hold, _ = held
+        known, total = self.granted[hold.lease_id], hold.lease.granted_microtokens + amount
+        known.set_aside += amount
+        if is_heard:
+            self.book.grown(hold, total)
+            known.running += amount
+        else:
+            assert self.book.may_have_grown(hold.lease, total) == amount
+
     @rule(held=consumes(holds), share=st.floats(0, 1, allow_nan=False))
     def finish(self, held: tuple[Hold, UUID], share: float) -> None:
         hold, _ = held
@@ -141,18 +166,19 @@ class BookAgainstModel(RuleBasedStateMachine):
     @rule()
     def give_back_in_vain(self) -> None:
         """Billing is away: it is owed, and nobody may use it meanwhile."""
-        for one, _ in self.book.take_due(self.now_s):
-            assert one.owed
-            assert one.free_microtokens == 0
+        for given in self.book.take_due(self.now_s):
+            assert given.lease.owed
+            assert given.lease.free_microtokens == 0
 
-    def billing_hears(self, given: list[tuple[HeldLease, int]]) -> None:
-        for one, keep in given:
+    def billing_hears(self, given: list[GiveBack]) -> None:
+        for each in given:
+            one, keep = each.lease, each.keep_microtokens
             known = self.granted[one.lease_id]
 
             assert keep == known.running + known.unseen(self.applied)
 
             known.set_aside = min(known.set_aside, keep)
-            self.book.given_back(one, keep)
+            self.book.given_back(each)
             if keep == 0:
                 self.closed.add(one.lease_id)
 
@@ -240,13 +266,13 @@ class TestTakeBack:
         hold = book.admit(0, ACCOUNTS[0], 100)
         assert hold is not None
         book.finish(hold, 30, 7)
-        assert book.take_back(ACCOUNTS[0]) == [(one, 30)]
-        book.given_back(one, 30)
+        assert book.take_back(ACCOUNTS[0]) == [GiveBack(one, 30, 100)]
+        book.given_back(GiveBack(one, 30, 100))
         assert book.take_back(ACCOUNTS[0]) == []
 
         book.applied(7)
 
-        assert book.take_back(ACCOUNTS[0]) == [(one, 0)]
+        assert book.take_back(ACCOUNTS[0]) == [GiveBack(one, 0, 100)]
 
 
 class TestRefill:

@@ -13,11 +13,11 @@ import pytest
 from aibridge_common.bus.nats import Bus
 from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import FrozenClock
-from aibridge_common.contracts.billing import AcquireLease, Lease
+from aibridge_common.contracts.billing import AcquireLease, ExtendLease, Lease
 from aibridge_common.errors import InsufficientBalance, Unavailable
 from aibridge_common.events.leases import RECALL_SUBJECT, LeasesRecalled
 from aibridge_router.credit import wallet
-from aibridge_router.credit.book import EXPIRY_MARGIN_S, Hold
+from aibridge_router.credit.book import EXPIRY_MARGIN_S, GiveBack, Hold
 from aibridge_router.credit.wallet import Wallets
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +38,10 @@ class FakeBilling:
         self.tail = False
         """Whether a lease for several is too much."""
         self.granted: dict[UUID, int] = {}
+        """All that a lease ever was granted."""
+        self.kept: dict[UUID, int] = {}
+        """What is left of it, where that is less."""
+        self.asked_to_extend: list[ExtendLease] = []
         self.asked: list[AcquireLease] = []
         self.returned: list[tuple[UUID, int]] = []
 
@@ -63,13 +67,35 @@ class FakeBilling:
             one_request=self.tail,
         )
 
-    async def release_lease(self, lease_id: UUID, keep_microtokens: int = 0) -> None:
+    async def extend_lease(self, lease_id: UUID, command: ExtendLease) -> Lease:
+        self.asked_to_extend.append(command)
+        await asyncio.sleep(0)
         if self.away:
             raise Unavailable("billing is away")
-        self.returned.append((lease_id, keep_microtokens))
-        before = self.granted.get(lease_id, 0)
-        self.balance += max(0, before - keep_microtokens)
-        self.granted[lease_id] = min(before, keep_microtokens)
+        had, total = self.granted[lease_id], int(command.granted_microtokens)
+        granted = had + max(0, min(total - had, self.balance))
+        if granted < int(command.min_microtokens):
+            raise InsufficientBalance("no", retry_after_s=2 if self.in_the_way else None)
+        self.balance -= granted - had
+        self.granted[lease_id] = granted
+        self.kept[lease_id] = self.kept.get(lease_id, had) + granted - had
+        if self.answers_lost:
+            self.answers_lost -= 1
+            await asyncio.sleep(3600)
+        return Lease(lease_id=lease_id, granted_microtokens=str(granted), ttl_s=60)
+
+    async def release_lease(
+        self, lease_id: UUID, keep_microtokens: int = 0, granted_microtokens: int | None = None
+    ) -> None:
+        if self.away:
+            raise Unavailable("billing is away")
+        granted = self.granted.get(lease_id, 0)
+        later = 0 if granted_microtokens is None else max(0, granted - granted_microtokens)
+        keep = keep_microtokens + later
+        self.returned.append((lease_id, keep))
+        before = self.kept.get(lease_id, granted)
+        self.balance += max(0, before - keep)
+        self.kept[lease_id] = min(before, keep)
 
 
 class NoBus:
@@ -293,6 +319,145 @@ class TestTail:
         await running.until(1)
 
         assert running.billing.balance == 10**9
+
+
+class TestGrowth:
+    async def test_a_hold_grows_from_its_lease_without_asking(self, purse: Purse) -> None:
+        hold = await purse.wallets.hold(ACCOUNT, 100)
+        await purse.wallets.extend(hold, 300)
+
+        assert (hold.amount_microtokens, purse.free) == (400, 400)
+        assert purse.billing.asked_to_extend == []
+
+    async def test_beyond_it_the_lease_grows(self, purse: Purse) -> None:
+        purse.billing.tail = True
+        hold = await purse.wallets.hold(ACCOUNT, 100)
+        await purse.wallets.extend(hold, 300)
+        [asked] = purse.billing.asked_to_extend
+
+        assert asked == ExtendLease(
+            account_id=ACCOUNT, granted_microtokens="400", min_microtokens="400"
+        )
+        assert hold.amount_microtokens == hold.lease.granted_microtokens == 400
+
+    async def test_also_once_the_lease_has_ended(self, purse: Purse) -> None:
+        hold = await purse.wallets.hold(ACCOUNT, 100)
+        purse.clock.advance(60)
+        await purse.wallets.extend(hold, 300)
+
+        assert hold.amount_microtokens == 400
+        assert purse.billing.granted[hold.lease_id] == 800 + 300
+
+    async def test_the_rest_of_a_balance_is_had_if_it_is_enough(self, purse: Purse) -> None:
+        purse.billing.balance, purse.billing.tail = 150, True
+        hold = await purse.wallets.hold(ACCOUNT, 100)
+        with pytest.raises(InsufficientBalance):
+            await purse.wallets.extend(hold, 300, 51)
+        await purse.wallets.extend(hold, 300, 50)
+
+        assert hold.amount_microtokens == 150
+
+    async def test_what_lies_in_other_leases_is_put_to_use(self, purse: Purse) -> None:
+        purse.billing.balance, purse.billing.in_the_way = 200, True
+        purse.billing.tail = True
+        hold = await purse.wallets.hold(ACCOUNT, 100)
+        purse.billing.tail = False
+        other = await purse.wallets.hold(ACCOUNT, 100)
+        purse.wallets.finish(other, 0, 0)
+        await purse.wallets.extend(hold, 100)
+
+        assert hold.amount_microtokens == 200
+
+    async def test_streams_of_one_lease_grow_one_after_the_other(self, purse: Purse) -> None:
+        """Both ask for a total; asked at once for the same one, both would have what was granted once."""
+        first = await purse.wallets.hold(ACCOUNT, 400)
+        second = purse.wallets._book.admit(purse.clock.monotonic_s(), ACCOUNT, 400)
+        assert second is not None
+        purse.clock.advance(60)
+        await asyncio.gather(*(purse.wallets.extend(each, 300) for each in (first, second)))
+
+        assert first.amount_microtokens == second.amount_microtokens == 700
+        assert purse.billing.granted[first.lease_id] == 3200 + 600
+
+    async def test_what_is_given_back_meanwhile_does_not_take_what_was_granted(
+        self, running: Purse
+    ) -> None:
+        hold = await running.wallets.hold(ACCOUNT, 100)
+        running.clock.advance(60)
+        grows = asyncio.ensure_future(running.wallets.extend(hold, 300))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert running.billing.asked_to_extend
+        await running.wallets._give_back(GiveBack(hold.lease, 100, 800))
+        await grows
+
+        assert running.billing.kept[hold.lease_id] >= hold.amount_microtokens == 400
+
+    async def test_a_lost_answer_is_asked_for_again(
+        self, purse: Purse, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(wallet, "ASK_S", 0.05)
+        hold = await purse.wallets.hold(ACCOUNT, 100)
+        purse.clock.advance(60)
+        purse.billing.answers_lost = 1
+        await purse.wallets.extend(hold, 300)
+
+        assert hold.amount_microtokens == 400
+        assert purse.billing.granted[hold.lease_id] == 800 + 300
+
+    async def test_given_up_on_it_goes_back_with_the_rest(
+        self, running: Purse, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(wallet, "ASK_S", 0.05)
+        hold = await running.wallets.hold(ACCOUNT, 100)
+        running.clock.advance(60)
+        await running.until(1)
+        running.billing.answers_lost = 2
+        with pytest.raises(Unavailable):
+            await running.wallets.extend(hold, 300)
+        assert hold.amount_microtokens == 100
+        running.wallets.finish(hold, 0, 0)
+        async with asyncio.timeout(2):
+            while running.wallets._book.all():  # noqa: ASYNC110 - a fake has no event
+                await asyncio.sleep(0.005)
+
+        assert running.billing.balance == 10**9
+
+    async def test_without_billing_it_stays_as_it_is(self, purse: Purse) -> None:
+        hold = await purse.wallets.hold(ACCOUNT, 100)
+        purse.clock.advance(60)
+        purse.billing.away = True
+        with pytest.raises(Unavailable):
+            await purse.wallets.extend(hold, 300)
+
+        assert hold.amount_microtokens == 100
+
+
+class TestWhatIsThere:
+    async def test_it_is_one_hold_of_as_much_as_is_free(self, purse: Purse) -> None:
+        purse.billing.balance = 150
+        hold = await purse.wallets.hold_what_is_there(ACCOUNT, 100, 1000)
+        [asked] = purse.billing.asked
+
+        assert (asked.min_microtokens, asked.want_microtokens, asked.for_one) == (
+            "100",
+            "1000",
+            True,
+        )
+        assert (hold.amount_microtokens, purse.free) == (150, 0)
+
+    async def test_its_own_pieces_are_part_of_it(self, purse: Purse) -> None:
+        purse.billing.balance = 150
+        purse.wallets.finish(await purse.wallets.hold(ACCOUNT, 60), 0, 0)
+
+        assert (
+            await purse.wallets.hold_what_is_there(ACCOUNT, 100, 1000)
+        ).amount_microtokens == 150
+
+    async def test_too_little_is_told(self, purse: Purse) -> None:
+        purse.billing.balance = 99
+        with pytest.raises(InsufficientBalance):
+            await purse.wallets.hold_what_is_there(ACCOUNT, 100, 1000)
 
 
 class TestRecall:

@@ -15,9 +15,9 @@ from msgspec import Struct
 from aibridge_common.catalog import Chain, Model, MultiplierTexts, Provider
 from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import SystemClock
-from aibridge_common.contracts.billing import AcquireLease, Lease, RateCard
+from aibridge_common.contracts.billing import AcquireLease, ExtendLease, Lease, RateCard
 from aibridge_common.dialect import Dialect, find_endpoint
-from aibridge_common.errors import InsufficientBalance
+from aibridge_common.errors import InsufficientBalance, Unavailable
 from aibridge_common.events.usage import UsageRecorded
 from aibridge_common.ids import uuid7
 from aibridge_common.settings import Secret
@@ -216,20 +216,44 @@ class Billing:
 
     def __init__(self) -> None:
         self.empty = False
+        self.away = False
         self.most_microtokens: int | None = None
-        """The balance; None for one without end."""
+        """What is free of the balance; None for one without end."""
+        self.granted: dict[UUID, int] = {}
 
     async def acquire_lease(self, command: AcquireLease) -> Lease:
-        most = self.most_microtokens
-        if self.empty or (most is not None and int(command.min_microtokens) > most):
-            raise InsufficientBalance("no")
-        if most is not None:
-            granted = min(most, int(command.want_microtokens))
-            self.most_microtokens = most - granted
-            return Lease(lease_id=command.lease_id, granted_microtokens=str(granted), ttl_s=60)
+        granted = self._take(int(command.min_microtokens), int(command.want_microtokens))
+        self.granted[command.lease_id] = granted
+        return self._lease(command.lease_id, one_request=command.for_one)
+
+    async def extend_lease(self, lease_id: UUID, command: ExtendLease) -> Lease:
+        before = self.granted[lease_id]
+        least, most = int(command.min_microtokens), int(command.granted_microtokens)
+        self.granted[lease_id] += self._take(least - before, most - before)
+        return self._lease(lease_id)
+
+    def _lease(self, lease_id: UUID, *, one_request: bool = False) -> Lease:
+        granted = str(self.granted[lease_id])
         return Lease(
-            lease_id=command.lease_id, granted_microtokens=command.want_microtokens, ttl_s=60
+            lease_id=lease_id, granted_microtokens=granted, ttl_s=60, one_request=one_request
         )
+
+    def _take(self, least: int, most: int) -> int:
+        if self.away:
+            raise Unavailable("billing is away")
+        free = self.most_microtokens
+        if self.empty or (free is not None and least > free):
+            raise InsufficientBalance("no")
+        if free is None:
+            return most
+        taken = min(free, most)
+        self.most_microtokens = free - taken
+        return taken
+
+    async def release_lease(
+        self, lease_id: UUID, keep_microtokens: int = 0, granted_microtokens: int | None = None
+    ) -> None:
+        """The tests look at what is left in leases."""
 
 
 class WatchedSpool(Spool):
@@ -345,14 +369,13 @@ def registry(
         return elsewhere.get(provider, f"{base_url}/{provider}")
 
     def model(name: str, provider: str, **more: Any) -> Model:
+        facts: dict[str, Any] = {"context_tokens": 100_000, "max_output_tokens": 1000}
         return Model(
             id=name,
             title=name,
             provider=provider,
-            context_tokens=100_000,
-            max_output_tokens=1000,
             multipliers=MultiplierTexts(input="1", output="5"),
-            **{**more, **model_options},
+            **{**facts, **more, **model_options},
         )
 
     providers = [

@@ -197,7 +197,7 @@ class TestStream:
         assert browser.body == sample("anthropic_messages/error")
         assert browser.complete
         assert_charged(
-            scene, Usage(input=30, output=2), UsageSource.ESTIMATED, Outcome.UPSTREAM_ERROR
+            scene, Usage(input=30, output=3), UsageSource.ESTIMATED, Outcome.UPSTREAM_ERROR
         )
 
     async def test_a_vendors_error_before_content_costs_nothing(self, scene: Scene) -> None:
@@ -247,7 +247,7 @@ class TestCutStream:
 
         assert_charged(
             scene,
-            Usage(input=sent // 4, output=5),
+            Usage(input=sent // 4, output=6),
             UsageSource.ESTIMATED,
             Outcome.UPSTREAM_CUT,
         )

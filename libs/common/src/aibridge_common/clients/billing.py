@@ -7,6 +7,7 @@ from aibridge_common.clients.base import ServiceClient
 from aibridge_common.contracts.billing import (
     AcquireLease,
     Balance,
+    ExtendLease,
     Lease,
     RateCard,
     ReceiptPage,
@@ -32,13 +33,23 @@ class BillingClient(ServiceClient):
         """
         return await self.call(Lease, "POST", "/v1/leases", command)
 
-    async def release_lease(self, lease_id: UUID, keep_microtokens: int = 0) -> None:
-        """Give a lease back, but for what still covers running requests."""
+    async def extend_lease(self, lease_id: UUID, command: ExtendLease) -> Lease:
+        """Let a lease grow. Raises `InsufficientBalance` as above, and `Conflict` when it was given back."""
+        return await self.call(Lease, "POST", f"/v1/leases/{lease_id}/extend", command)
+
+    async def release_lease(
+        self, lease_id: UUID, keep_microtokens: int = 0, granted_microtokens: int | None = None
+    ) -> None:
+        """Give a lease back, but for what still covers running requests.
+
+        `granted_microtokens` is the highest total asked for, of a lease that grew.
+        """
+        granted = None if granted_microtokens is None else str(granted_microtokens)
         await self.call(
             type(None),
             "POST",
             f"/v1/leases/{lease_id}/release",
-            ReleaseLease(keep_microtokens=str(keep_microtokens)),
+            ReleaseLease(keep_microtokens=str(keep_microtokens), granted_microtokens=granted),
         )
 
     async def balance(self, account_id: UUID) -> Balance:

@@ -27,7 +27,8 @@ class AcquireLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     `lease_id` is made by the worker before the first send: sending the command again changes nothing. `request_waits`
     says that a request cannot begin without it: then one request's hold is granted where a lease is too much, and
-    tokens that lie in other leases are recalled where even that is.
+    tokens that lie in other leases are recalled where even that is. `for_one` asks for the hold of a single request: as
+    much of `want` as is free.
     """
 
     lease_id: UUID
@@ -36,12 +37,14 @@ class AcquireLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     want_microtokens: Amount
     min_microtokens: Amount
     request_waits: bool = False
+    for_one: bool = False
 
 
 class Lease(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """A granted slice; the worker counts `ttl_s` from the moment it sent the command.
 
-    With `one_request` it is the hold of a single request, of exactly the minimum: settling that closes it.
+    With `one_request` it is the hold of a single request: settling that closes it. `granted_microtokens` is all that it
+    was granted since it was acquired.
     """
 
     lease_id: UUID
@@ -50,10 +53,26 @@ class Lease(Reply, frozen=True, kw_only=True, omit_defaults=True):
     one_request: bool = False
 
 
+class ExtendLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Let a lease grow until `granted_microtokens` were granted since it was acquired, or as far as the balance allows.
+
+    The total is absolute, so that sending the command again changes nothing. It is refused below `min_microtokens`.
+    """
+
+    account_id: UUID
+    granted_microtokens: Amount
+    min_microtokens: Amount
+
+
 class ReleaseLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Give back all of a lease but `keep_microtokens`, which still cover running or unreported requests."""
+    """Give back all of a lease but `keep_microtokens`, which still cover running or unreported requests.
+
+    `granted_microtokens` is the highest total that the worker asked for. What was granted beyond it is kept as well, so
+    that a release that arrives late takes nothing from what was granted since.
+    """
 
     keep_microtokens: Amount = "0"
+    granted_microtokens: Amount | None = None
 
 
 class Balance(Reply, frozen=True, kw_only=True, omit_defaults=True):

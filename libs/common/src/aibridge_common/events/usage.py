@@ -35,6 +35,8 @@ class Outcome(IntEnum):
     UPSTREAM_CUT = 3
     UPSTREAM_ERROR = 4
     RECOVERED = 5
+    HOLD_SPENT = 6
+    """A stream was ended because what it held was used up and no more was to be had."""
 
 
 ANSWERED = "answered"

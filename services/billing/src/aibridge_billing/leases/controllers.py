@@ -7,18 +7,25 @@ from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from aibridge_billing.leases.sizing import offer
+from aibridge_billing.leases.sizing import Offer, offer
 from aibridge_billing.ledger.reservations import (
     HOLD,
     LEASE,
     Standing,
+    extend,
     find_reservation,
     lock_standing,
     release,
     reserve,
 )
 from aibridge_common.bus.nats import Bus
-from aibridge_common.contracts.billing import AcquireLease, Amount, Lease, ReleaseLease
+from aibridge_common.contracts.billing import (
+    AcquireLease,
+    Amount,
+    ExtendLease,
+    Lease,
+    ReleaseLease,
+)
 from aibridge_common.db.engine import Database, Transaction, transaction
 from aibridge_common.errors import Conflict, InsufficientBalance, InvalidRequest
 from aibridge_common.events.leases import RECALL_SUBJECT, LeasesRecalled
@@ -57,14 +64,43 @@ class LeaseController(Controller):
             lease = await _grant(tx, data, standing, want, least)
         if lease is not None:
             return lease
-        if standing is None or standing.posted_microtokens < least:
-            raise InsufficientBalance("the balance is below what this request may cost")
-        if data.request_waits and standing.leased_microtokens:
-            recall = LeasesRecalled(account_id=data.account_id)
-            await bus.hint(RECALL_SUBJECT, msgspec.json.encode(recall))
-        raise InsufficientBalance(
-            "the balance is held by other requests", retry_after_s=RESERVED_RETRY_S
-        )
+        if data.request_waits:
+            await _recall(bus, data.account_id, standing)
+        raise _refusal(standing, least)
+
+    @post("/{lease_id:uuid}/extend", operation_id="ExtendLease", status_code=200)
+    async def extend(
+        self,
+        lease_id: FromPath[UUID],
+        data: JSONBody[ExtendLease],
+        database: NamedDependency[Database],
+        bus: NamedDependency[Bus],
+    ) -> Lease:
+        """Let a lease grow for a stream that runs on. Safe to send again. 402 as when one is acquired."""
+        total = _within_reach(data.granted_microtokens)
+        least = _within_reach(data.min_microtokens)
+        if not 0 < least <= total:
+            raise InvalidRequest(
+                "min must be above 0 and not above granted", param="min_microtokens"
+            )
+        async with transaction(database) as tx:
+            standing = await lock_standing(tx, data.account_id)
+            before = await find_reservation(tx, lease_id, data.account_id)
+            if before is None or not before.is_open:
+                raise Conflict("this lease was given back", param="lease_id")
+            granted = await extend(
+                tx,
+                reservation_id=lease_id,
+                account_id=data.account_id,
+                total_microtokens=total,
+                min_microtokens=least,
+                ttl_s=LEASE_TTL_S,
+                hard_ttl_s=LEASE_HARD_TTL_S,
+            )
+        if granted is not None:
+            return _lease(lease_id, granted, one_request=before.kind == HOLD)
+        await _recall(bus, data.account_id, standing)
+        raise _refusal(standing, least - before.microtokens)
 
     @post("/{lease_id:uuid}/release", operation_id="ReleaseLease", status_code=204)
     async def release(
@@ -75,7 +111,29 @@ class LeaseController(Controller):
     ) -> None:
         """Free what the worker no longer needs. Safe to send again."""
         async with transaction(database) as tx:
-            await release(tx, lease_id, _within_reach(data.keep_microtokens))
+            granted = data.granted_microtokens
+            await release(
+                tx,
+                lease_id,
+                _within_reach(data.keep_microtokens),
+                None if granted is None else _within_reach(granted),
+            )
+
+
+async def _recall(bus: Bus, account_id: UUID, standing: Standing | None) -> None:
+    """Ask workers for what lies in their leases and may be free."""
+    if standing is not None and standing.leased_microtokens:
+        recall = LeasesRecalled(account_id=account_id)
+        await bus.hint(RECALL_SUBJECT, msgspec.json.encode(recall))
+
+
+def _refusal(standing: Standing | None, least: int) -> InsufficientBalance:
+    """With a time to try again where only other requests are in the way."""
+    if standing is None or standing.posted_microtokens < least:
+        return InsufficientBalance("the balance is below what this request may cost")
+    return InsufficientBalance(
+        "the balance is held by other requests", retry_after_s=RESERVED_RETRY_S
+    )
 
 
 async def _grant(
@@ -88,7 +146,10 @@ async def _grant(
         return _lease(data.lease_id, before.microtokens, one_request=before.kind == HOLD)
     if standing is None:
         return None
-    offered = offer(want, least, standing.free_microtokens, standing.workers)
+    if data.for_one:
+        offered = Offer(want, one_request=True)
+    else:
+        offered = offer(want, least, standing.free_microtokens, standing.workers)
     if offered is None or (offered.one_request and not data.request_waits):
         return None
     granted = await reserve(

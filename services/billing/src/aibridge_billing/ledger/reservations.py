@@ -11,6 +11,7 @@ from aibridge_common.db.engine import Transaction
 
 HOLD, LEASE = 1, 2
 _VOIDED = 2
+_ALL = 2**63 - 1
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ class Reservation(Struct, frozen=True):
     is_open: bool
 
 
-async def lock_standing(tx: Transaction, account_id: UUID, holder: str) -> Standing | None:
+async def lock_standing(tx: Transaction, account_id: UUID, holder: str = "") -> Standing | None:
     """The account's standing, which nobody changes until the end of the transaction.
 
     None for one that is unknown, closed or in debt: nothing may be reserved from it.
@@ -107,11 +108,45 @@ async def reserve(
     return row.scalar_one_or_none()
 
 
-async def release(tx: Transaction, reservation_id: UUID, keep_microtokens: int) -> int:
-    """Free all but `keep_microtokens`; returns what was freed. Unknown or closed ones free nothing."""
+async def extend(
+    tx: Transaction,
+    *,
+    reservation_id: UUID,
+    account_id: UUID,
+    total_microtokens: int,
+    min_microtokens: int,
+    ttl_s: int,
+    hard_ttl_s: int,
+) -> int | None:
+    """Microtokens granted altogether, between min and total; None when the free balance does not reach to min."""
     row = await tx.execute(
-        text("SELECT release(:id, CAST(:state AS smallint), :keep)"),
-        {"id": reservation_id, "state": _VOIDED, "keep": keep_microtokens},
+        text("SELECT extend_reservation(:id, :account, :total, :min, :ttl, :hard)"),
+        {
+            "id": reservation_id,
+            "account": account_id,
+            "total": total_microtokens,
+            "min": min_microtokens,
+            "ttl": timedelta(seconds=ttl_s),
+            "hard": timedelta(seconds=hard_ttl_s),
+        },
+    )
+    return row.scalar_one_or_none()
+
+
+async def release(
+    tx: Transaction,
+    reservation_id: UUID,
+    keep_microtokens: int,
+    granted_microtokens: int | None = None,
+) -> int:
+    """Free all but `keep_microtokens`; returns what was freed. Unknown or closed ones free nothing.
+
+    What was granted beyond `granted_microtokens` is kept as well.
+    """
+    granted = _ALL if granted_microtokens is None else granted_microtokens
+    row = await tx.execute(
+        text("SELECT release(:id, CAST(:state AS smallint), :keep, :granted)"),
+        {"id": reservation_id, "state": _VOIDED, "keep": keep_microtokens, "granted": granted},
     )
     return int(row.scalar_one())
 

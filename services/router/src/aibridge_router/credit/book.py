@@ -24,6 +24,7 @@ class HeldLease(Struct, kw_only=True):
     lease_id: UUID
     account_id: UUID
     granted_microtokens: int
+    """All that billing granted; of what it was asked for and did not answer, all that it may have."""
     expires_at_s: float
     free_microtokens: int
     in_flight_microtokens: int = 0
@@ -42,8 +43,8 @@ class HeldLease(Struct, kw_only=True):
             self.unseen_microtokens -= unseen.popleft()[1]
 
 
-class Hold(Struct, frozen=True, kw_only=True):
-    """A part of a lease that one running request may spend."""
+class Hold(Struct, kw_only=True):
+    """A part of a lease that one running request may spend. A stream's grows while it runs."""
 
     lease: HeldLease
     amount_microtokens: int
@@ -52,6 +53,14 @@ class Hold(Struct, frozen=True, kw_only=True):
     def lease_id(self) -> UUID:
         """The lease that pays."""
         return self.lease.lease_id
+
+
+class GiveBack(Struct, frozen=True):
+    """What billing is to be told of a lease: how much to keep, of how much that was granted by then."""
+
+    lease: HeldLease
+    keep_microtokens: int
+    granted_microtokens: int
 
 
 class Burn(Struct):
@@ -108,6 +117,34 @@ class LeaseBook:
                 return Hold(lease=lease, amount_microtokens=amount_microtokens)
         return None
 
+    def extend(self, now_s: float, hold: Hold, more_microtokens: int) -> bool:
+        """Let a hold grow from what is free of its own lease, while that lives; whether there was enough."""
+        lease = hold.lease
+        if lease.expires_at_s <= now_s or lease.free_microtokens < more_microtokens:
+            return False
+        lease.free_microtokens -= more_microtokens
+        self._add(hold, more_microtokens)
+        return True
+
+    def grown(self, hold: Hold, granted_microtokens: int) -> None:
+        """Billing granted the hold's lease this much altogether: what is new is the hold's."""
+        self._add(hold, self.may_have_grown(hold.lease, granted_microtokens))
+
+    def may_have_grown(self, lease: HeldLease, granted_microtokens: int) -> int:
+        """Billing was asked for this total and its answer is lost: what is new is nobody's, and given back in time.
+
+        Returns how much that is.
+        """
+        more = max(0, granted_microtokens - lease.granted_microtokens)
+        lease.granted_microtokens += more
+        if lease.kept_microtokens is not None:
+            lease.kept_microtokens += more
+        return more
+
+    def _add(self, hold: Hold, more_microtokens: int) -> None:
+        hold.lease.in_flight_microtokens += more_microtokens
+        hold.amount_microtokens += more_microtokens
+
     def finish(self, hold: Hold, charge_microtokens: int, sequence: int) -> None:
         """The request ended: what it did not cost is free again. A charge above the hold eats what is free.
 
@@ -143,28 +180,28 @@ class LeaseBook:
         recent = burn.recent(now_s) if burn is not None else 0
         return max(recent, REQUESTS_MIN * amount, waiting)
 
-    def take_back(self, account_id: UUID) -> list[tuple[HeldLease, int]]:
+    def take_back(self, account_id: UUID) -> list[GiveBack]:
         """Admit no more from what is free of the account's leases; them, with what each must still keep.
 
         What becomes free later is there for requests again.
         """
         return [
-            (lease, self._take(lease))
+            self._take(lease)
             for lease in self._by_account.get(account_id, ())
             if self._has_excess(lease)
         ]
 
-    def take_due(self, now_s: float) -> list[tuple[HeldLease, int]]:
+    def take_due(self, now_s: float) -> list[GiveBack]:
         """The same for leases that ended, once more for those of which billing did not confirm it."""
         return [
-            (lease, self._take(lease))
+            self._take(lease)
             for lease in self.all()
             if lease.owed or (lease.expires_at_s <= now_s and self._has_excess(lease))
         ]
 
-    def take_all(self) -> list[tuple[HeldLease, int]]:
+    def take_all(self) -> list[GiveBack]:
         """The same for every lease."""
-        return [(lease, self._take(lease)) for lease in self.all()]
+        return [self._take(lease) for lease in self.all()]
 
     def _has_excess(self, lease: HeldLease) -> bool:
         """Whether billing may have more set aside than is needed: a charge may have been seen since it was told."""
@@ -173,18 +210,22 @@ class LeaseBook:
         )
         return lease.free_microtokens > 0 or self.keep_microtokens(lease) < kept
 
-    def _take(self, lease: HeldLease) -> int:
+    def _take(self, lease: HeldLease) -> GiveBack:
         lease.free_microtokens, lease.owed = 0, True
-        return self.keep_microtokens(lease)
+        return GiveBack(lease, self.keep_microtokens(lease), lease.granted_microtokens)
 
     def all(self) -> list[HeldLease]:
         """Every lease that is not closed."""
         return [lease for leases in self._by_account.values() for lease in leases]
 
-    def given_back(self, lease: HeldLease, kept_microtokens: int) -> None:
-        """Billing has it but for so much. With nothing kept it is closed there, and forgotten here."""
-        lease.owed, lease.kept_microtokens = False, kept_microtokens
-        if kept_microtokens:
+    def given_back(self, given: GiveBack) -> None:
+        """Billing has it but for what it keeps. With nothing kept it is closed there, and forgotten here."""
+        lease = given.lease
+        lease.owed = False
+        lease.kept_microtokens = (
+            given.keep_microtokens + lease.granted_microtokens - given.granted_microtokens
+        )
+        if lease.kept_microtokens:
             return
         leases = self._by_account.get(lease.account_id, [])
         if lease not in leases:

@@ -1,8 +1,10 @@
 """Admission: holds from the lease book, new leases from billing when the book runs low."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TypeVar
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import anyio
 import msgspec
@@ -10,13 +12,13 @@ import msgspec
 from aibridge_common.bus.nats import Bus
 from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import Clock
-from aibridge_common.contracts.billing import AcquireLease, Lease
+from aibridge_common.contracts.billing import AcquireLease, ExtendLease, Lease
 from aibridge_common.errors import AIBridgeError, InsufficientBalance, Unavailable
 from aibridge_common.events.leases import RECALL_SUBJECT, LeasesRecalled
 from aibridge_common.ids import uuid7
 from aibridge_common.telemetry.log import get_logger
-from aibridge_router.credit.book import EXPIRY_MARGIN_S, HeldLease, Hold, LeaseBook
-from aibridge_router.credit.line import RECALL_PAUSES_S, Line, Waiting
+from aibridge_router.credit.book import EXPIRY_MARGIN_S, GiveBack, HeldLease, Hold, LeaseBook
+from aibridge_router.credit.line import RECALL_PAUSES_S, RECALL_WITHIN_S, Line, Waiting
 
 RETURN_EVERY_S = 1.0
 ASK_S = 1.5
@@ -25,6 +27,8 @@ ASKS_MAX = 2
 FORSAKEN_S = 30.0
 """A lease whose answer never came is given back at once, and once more after this long: the question may have been
 on its way, and every statement of it has ended by then."""
+
+T = TypeVar("T")
 
 _decode = msgspec.json.Decoder(LeasesRecalled).decode
 
@@ -43,6 +47,7 @@ class Wallets:
         self._book = LeaseBook()
         self._lines: dict[UUID, Line[_Waiting]] = {}
         self._refilling: set[UUID] = set()
+        self._growing: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._refills = False
         self._forsaken: dict[UUID, float] = {}
         """Leases that may have been granted to us, and until when that may still happen."""
@@ -68,6 +73,32 @@ class Wallets:
             self._start(self._refill(account_id, amount_microtokens))
         return hold
 
+    async def hold_what_is_there(
+        self, account_id: UUID, least_microtokens: int, most_microtokens: int
+    ) -> Hold:
+        """The same for a request that makes do with less, once `hold` has refused it. Raises as `hold` does."""
+        await self._give_back_free(account_id)
+        now_s = self._clock.monotonic_s()
+        command = self._command(
+            account_id, most_microtokens, least_microtokens, request_waits=True, for_one=True
+        )
+        lease = await self._acquire(command)
+        return self._book.add_for_one(now_s, self._held(command, lease, now_s))
+
+    async def extend(
+        self, hold: Hold, more_microtokens: int, least_microtokens: int | None = None
+    ) -> None:
+        """Let a running request's hold grow, by no less than `least_microtokens`. Raises as `hold` does."""
+        least = more_microtokens if least_microtokens is None else least_microtokens
+        if self._book.extend(self._clock.monotonic_s(), hold, more_microtokens):
+            return
+        lease_id = hold.lease_id
+        one_at_a_time = self._growing.get(lease_id)
+        if one_at_a_time is None:
+            one_at_a_time = self._growing[lease_id] = asyncio.Lock()
+        async with one_at_a_time:
+            await self._grow(hold, more_microtokens, least)
+
     def finish(self, hold: Hold, charge_microtokens: int, sequence: int) -> None:
         """The request is over and cost this much; `sequence` is the number of its charge in the spool, 0 for none."""
         self._book.finish(hold, charge_microtokens, sequence)
@@ -92,17 +123,40 @@ class Wallets:
         try:
             while True:
                 await anyio.sleep(RETURN_EVERY_S)
-                for lease, keep in self._book.take_due(self._clock.monotonic_s()):
-                    await self._give_back(lease, keep)
+                for given in self._book.take_due(self._clock.monotonic_s()):
+                    await self._give_back(given)
                 await self._give_back_forsaken()
         finally:
             self._refills = False
 
     async def give_all_back(self) -> None:
         """At shutdown: free everything that no running request needs."""
-        for lease, keep in self._book.take_all():
-            await self._give_back(lease, keep)
+        for given in self._book.take_all():
+            await self._give_back(given)
         await self._give_back_forsaken()
+
+    # --- leases that grow ---------------------------------------------------------------------
+
+    async def _grow(self, hold: Hold, more_microtokens: int, least_microtokens: int) -> None:
+        """One at a time for a lease: the totals that are asked for must rise."""
+        lease, granted = hold.lease, hold.lease.granted_microtokens
+        command = ExtendLease(
+            account_id=lease.account_id,
+            granted_microtokens=str(granted + more_microtokens),
+            min_microtokens=str(granted + least_microtokens),
+        )
+        until_s = self._clock.monotonic_s() + RECALL_WITHIN_S
+
+        async def extend() -> Lease:
+            return await self._billing.extend_lease(lease.lease_id, command)
+
+        async def ask() -> Lease:
+            return await self._ask(
+                extend, lambda: self._book.may_have_grown(lease, granted + more_microtokens)
+            )
+
+        grown = await self._recalling(lease.account_id, lambda _now_s: until_s, ask)
+        self._book.grown(hold, int(grown.granted_microtokens))
 
     # --- waiting for tokens -------------------------------------------------------------------
 
@@ -144,7 +198,9 @@ class Wallets:
         want = self._book.next_lease_microtokens(now_s, account_id, amount, line.total_microtokens)
         command = self._command(account_id, want, amount, request_waits=True)
         try:
-            lease = await self._acquire_recalling(command, line)
+            lease = await self._recalling(
+                account_id, line.recall_until_s, lambda: self._acquire(command)
+            )
         except InsufficientBalance as error:
             _dismiss(line, amount, error)
             return
@@ -169,18 +225,20 @@ class Wallets:
                 line.leave(each)
                 each.answer.set_result(hold)
 
-    async def _acquire_recalling(self, command: AcquireLease, line: Line[_Waiting]) -> Lease:
-        """Ask again for a while as others give back, this worker first. Raises as `_acquire` does."""
+    async def _recalling(
+        self, account_id: UUID, until_s: Callable[[float], float], ask: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Ask again for a while as others give back, this worker first. Raises as `ask` does."""
         for pause_s in RECALL_PAUSES_S:
             try:
-                return await self._acquire(command)
+                return await ask()
             except InsufficientBalance as error:
                 now_s = self._clock.monotonic_s()
-                if error.retry_after_s is None or now_s + pause_s > line.recall_until_s(now_s):
+                if error.retry_after_s is None or now_s + pause_s > until_s(now_s):
                     raise
-            await self._give_back_free(command.account_id)
+            await self._give_back_free(account_id)
             await asyncio.sleep(pause_s)
-        return await self._acquire(command)
+        return await ask()
 
     # --- leases -------------------------------------------------------------------------------
 
@@ -197,20 +255,31 @@ class Wallets:
             self._refilling.discard(account_id)
 
     async def _acquire(self, command: AcquireLease) -> Lease:
-        """Ask, again under the same id when the answer may be lost. Raises `InsufficientBalance`, `Unavailable`."""
+        """Ask for a new lease. Raises `InsufficientBalance`, `Unavailable`."""
+        return await self._ask(
+            lambda: self._billing.acquire_lease(command), lambda: self._forsake(command.lease_id)
+        )
+
+    async def _ask(
+        self, call: Callable[[], Awaitable[Lease]], on_lost: Callable[[], object]
+    ) -> Lease:
+        """Ask, again when the answer may be lost: every question may be asked twice. `on_lost` when it is.
+
+        Raises `InsufficientBalance`, `Unavailable`.
+        """
         lost: BaseException | None = None
         for _ in range(ASKS_MAX):
             try:
                 async with asyncio.timeout(ASK_S):
-                    return await self._billing.acquire_lease(command)
+                    return await call()
             except InsufficientBalance as error:
                 raise _refusal(error) from None
             except (Unavailable, TimeoutError) as error:
                 lost = error
             except BaseException:
-                self._forsake(command.lease_id)
+                on_lost()
                 raise
-        self._forsake(command.lease_id)
+        on_lost()
         raise Unavailable("billing does not answer") from lost
 
     def _forsake(self, lease_id: UUID) -> None:
@@ -235,19 +304,20 @@ class Wallets:
             del self._forsaken[lease_id]
 
     async def _give_back_free(self, account_id: UUID) -> None:
-        given = self._book.take_back(account_id)
-        await asyncio.gather(*(self._give_back(lease, keep) for lease, keep in given))
+        await asyncio.gather(*map(self._give_back, self._book.take_back(account_id)))
 
-    async def _give_back(self, lease: HeldLease, keep_microtokens: int) -> None:
+    async def _give_back(self, given: GiveBack) -> None:
         try:
-            await self._billing.release_lease(lease.lease_id, keep_microtokens)
+            await self._billing.release_lease(
+                given.lease.lease_id, given.keep_microtokens, given.granted_microtokens
+            )
         except AIBridgeError as error:
             self._log.warning("lease.not_returned", error=error.code)
             return
-        self._book.given_back(lease, keep_microtokens)
+        self._book.given_back(given)
 
     def _command(
-        self, account_id: UUID, want: int, least: int, *, request_waits: bool
+        self, account_id: UUID, want: int, least: int, *, request_waits: bool, for_one: bool = False
     ) -> AcquireLease:
         return AcquireLease(
             lease_id=uuid7(),
@@ -256,6 +326,7 @@ class Wallets:
             want_microtokens=str(want),
             min_microtokens=str(least),
             request_waits=request_waits,
+            for_one=for_one,
         )
 
     def _held(self, command: AcquireLease, lease: Lease, asked_at_s: float) -> HeldLease:

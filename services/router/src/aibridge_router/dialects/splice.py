@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from aibridge_common.dialect import Dialect
+from aibridge_common.errors import InsufficientBalance
 from aibridge_router.dialects.body import invalid_body
 from aibridge_router.dialects.peek import Head
 
@@ -42,17 +43,61 @@ _OUTPUT_LIMITS: dict[Dialect, tuple[str, ...]] = {
     Dialect.OPENAI_RESPONSES: ("max_output_tokens",),
     Dialect.ANTHROPIC_MESSAGES: ("max_tokens",),
 }
+"""What limits the output; the first is what is added where none is said."""
+_GEMINI_CONFIGS = ("generationConfig", "generation_config")
+_GEMINI_LIMITS = ("maxOutputTokens", "max_output_tokens")
+
+LEGACY_COMPLETION_LIMITS = ("max_tokens",)
 
 
-def lower_output_limit(body: bytes, dialect: Dialect, tokens: int) -> bytes:
-    """`body` whose output limits are at most `tokens`; one that names none stays as it is. Raises `InvalidRequest`."""
+def limit_output(body: bytes, dialect: Dialect, tokens: int) -> bytes:
+    """`body` whose answer may have no more than `tokens`, whether it named a limit or not.
+
+    Raises `InvalidRequest`, and `InsufficientBalance` where it asks for more thinking than that.
+    """
+    if dialect is not Dialect.GEMINI_GENERATE:
+        if dialect is Dialect.ANTHROPIC_MESSAGES:
+            _refuse_longer_thinking(body, tokens)
+        return limit_members(body, _OUTPUT_LIMITS[dialect], tokens)
     members = _members(body)
-    lowered = msgspec.Raw(b"%d" % tokens)
-    for name in _OUTPUT_LIMITS.get(dialect, ()):
-        said = members.get(name)
-        if said is not None and bytes(said).isdigit() and int(bytes(said)) > tokens:
-            members[name] = lowered
+    for name in [name for name in _GEMINI_CONFIGS if name in members] or _GEMINI_CONFIGS[:1]:
+        said = bytes(members.get(name, b"null"))
+        config = b"{}" if said == b"null" else said
+        members[name] = msgspec.Raw(limit_members(config, _GEMINI_LIMITS, tokens))
     return msgspec.json.encode(members)
+
+
+def limit_members(body: bytes, names: tuple[str, ...], tokens: int) -> bytes:
+    """`body` in which none of the members `names` is more than `tokens`, and one of them is there."""
+    members = _members(body)
+    limit = msgspec.Raw(b"%d" % tokens)
+    said = [name for name in names if bytes(members.get(name, b"null")) != b"null"]
+    for name in said or names[:1]:
+        value = bytes(members.get(name, b"null"))
+        if not (value.isdigit() and int(value) <= tokens):
+            members[name] = limit
+    return msgspec.json.encode(members)
+
+
+class _Thinking(msgspec.Struct, frozen=True):
+    budget_tokens: int = 0
+
+
+class _Thinks(msgspec.Struct, frozen=True):
+    thinking: _Thinking | None = None
+
+
+def _refuse_longer_thinking(body: bytes, tokens: int) -> None:
+    """Its vendor refuses a budget that is not below the limit, in words that would blame the request."""
+    try:
+        thinking = msgspec.json.decode(body, type=_Thinks).thinking
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise invalid_body(error) from None
+    if thinking is not None and thinking.budget_tokens >= tokens:
+        raise InsufficientBalance(
+            f"the token balance covers {tokens} tokens of answer, and thinking.budget_tokens asks for"
+            f" {thinking.budget_tokens}; buy tokens or lower it"
+        )
 
 
 def name_provider(document: bytes, provider: str) -> bytes:

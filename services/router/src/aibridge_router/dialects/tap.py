@@ -1,5 +1,9 @@
 """Reads usage off a passing stream without changing it: what every dialect's tap has in common."""
 
+from typing import Any, cast
+
+import msgspec
+
 from aibridge_common.usage import Usage
 from aibridge_router.dialects.body import BYTES_PER_TOKEN
 from aibridge_router.sse import FrameSplitter, payloads
@@ -28,8 +32,11 @@ class StreamTap:
         self.committed = False
         """Whether a piece of the answer was seen, or its end: from here on no other target may answer."""
         self._deltas = 0
-        self._delta_bytes = 0
+        self._text_bytes = 0
         self._overhead_bytes = 0
+        """What a frame with a piece of the answer has beside its text; 0 until one was measured."""
+        self._last = b""
+        """The frames that were passed last with a piece of the answer."""
 
     def feed(self, data: bytes) -> bytes:
         """Bytes for the client. Raises `FrameTooLong` or `msgspec.DecodeError` for a stream that is none."""
@@ -39,6 +46,7 @@ class StreamTap:
         passed = self._pass_on(frames)
         count = frames.count(self.delta_mark)
         if count:
+            self._last = frames
             self._weigh(frames, count)
         if not self.committed:
             ended_well = self.terminal and not self.failed
@@ -50,18 +58,34 @@ class StreamTap:
     @property
     def output_estimate(self) -> int:
         """Tokens of answer that passed, for a stream that ends without saying: pieces, or bytes by four."""
-        text_bytes = self._delta_bytes - self._deltas * self._overhead_bytes
-        return max(self._deltas, text_bytes // BYTES_PER_TOKEN)
+        return max(self._deltas, self._text_bytes // BYTES_PER_TOKEN)
+
+    def end_early(self, usage: Usage, choices: int) -> bytes:
+        """The frames that end the stream where it stands, as one ends at its output limit, with what was used."""
+        raise NotImplementedError
 
     def _weigh(self, frames: bytes, count: int) -> None:
-        if not self._deltas:
-            self._overhead_bytes = len(frames) // count - BYTES_PER_TOKEN
+        """Note pieces of the answer. Where nothing else came with them their text is what is beside the overhead."""
         self._deltas += count
-        if self.terminal or self.failed:
-            # The end repeats the whole answer in some dialects, and an error is no answer: neither is weighed.
-            self._delta_bytes += count * (self._overhead_bytes + BYTES_PER_TOKEN)
+        all_are_pieces = frames.count(b"\n\n") + frames.count(b"\r\n\r\n") == count
+        if self._overhead_bytes and all_are_pieces:
+            self._text_bytes += max(0, len(frames) - count * self._overhead_bytes)
         else:
-            self._delta_bytes += len(frames)
+            self._text_bytes += self._measured(frames)
+
+    def _measured(self, frames: bytes) -> int:
+        """Bytes of text, by decoding: an end repeats the whole answer in some dialects, and is not counted."""
+        total = 0
+        for frame in frames.replace(b"\r\n", b"\n").split(b"\n\n"):
+            if self.delta_mark not in frame:
+                continue
+            text = sum(
+                text_length(msgspec.json.decode(payload)) for payload in payloads(frame + b"\n\n")
+            )
+            if text:
+                self._overhead_bytes = max(1, len(frame) + 2 - text)
+            total += text
+        return total
 
     def _is_content(self, payload: bytes) -> bool:
         """Whether a frame carries a piece of the answer. Called until the first that does."""
@@ -69,3 +93,35 @@ class StreamTap:
 
     def _pass_on(self, frames: bytes) -> bytes:
         raise NotImplementedError
+
+
+_TEXTS = frozenset(
+    {
+        "arguments",
+        "content",
+        "delta",
+        "partial_json",
+        "reasoning",
+        "reasoning_content",
+        "refusal",
+        "text",
+        "thinking",
+    }
+)
+
+
+def text_length(value: Any) -> int:
+    """Bytes of everything in a frame that a dialect calls text."""
+    if isinstance(value, dict):
+        return sum(_length_of(name, each) for name, each in cast("dict[str, Any]", value).items())
+    if isinstance(value, list):
+        return sum(map(text_length, cast("list[Any]", value)))
+    return 0
+
+
+def _length_of(name: str, value: object) -> int:
+    if name == "args":  # Gemini writes the arguments of a call as an object
+        return len(msgspec.json.encode(value))
+    if isinstance(value, str):
+        return len(value.encode()) if name in _TEXTS else 0
+    return text_length(value)

@@ -121,6 +121,8 @@ class Attempt:
         self.response: Response | None = None
         self.tap: CarriedStream | None = None
         self.settled = False
+        self.ended_early = False
+        """Whether we ended its stream because no more of it could be held."""
         self.reported = Reported()
         self.held = b""
         """What the client gets first of a stream, held back until the commit point."""

@@ -6,9 +6,10 @@ Every way an exchange can end goes through `settle` or `close`; neither leaves a
 from uuid import UUID
 
 from aibridge_common.clock import Clock
+from aibridge_common.errors import InsufficientBalance, Unavailable
 from aibridge_common.usage import Usage
 from aibridge_router.credit.book import Hold
-from aibridge_router.credit.estimate import worst_case_microtokens
+from aibridge_router.credit.estimate import SLICE_TOKENS, Need, need_of
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.exchange.asked import Asked
 from aibridge_router.exchange.attempt import Attempt
@@ -19,6 +20,11 @@ from aibridge_router.exchange.plan import Plan
 from aibridge_router.exchange.settlement import Ending
 from aibridge_router.spool.records import Progress, Start
 from aibridge_router.spool.spool import Spool
+
+EXTENSION_TOKENS_MIN = 64
+"""Less than that is not worth asking for."""
+
+_NEVER = 1 << 60
 
 
 class Bill:
@@ -33,6 +39,9 @@ class Bill:
         self._inbound = inbound
         self._asked = asked
         self._hold: Hold | None = None
+        self._need: Need | None = None
+        self.look_again_tokens = 0
+        """At how much output of a stream, as it is estimated, `cover` is to be called."""
         self._leg = 0
         """Which of several models that give one answer is at work."""
         self._noted = False
@@ -42,24 +51,72 @@ class Bill:
     def _leg_id(self) -> UUID:
         return leg_id(self._inbound.request_id, self._leg)
 
-    async def afford(self, plan: Plan) -> None:
-        """Have enough set aside for what this attempt may cost.
+    async def afford(self, plan: Plan) -> int | None:
+        """Have enough set aside for this attempt to begin.
+
+        Of an answer that comes at once that is all it may cost, or what the balance covers of it: then the most tokens
+        that it may have are returned, and it must be sent with them. A stream's hold grows by `cover`.
 
         Raises `InsufficientBalance`, or `Unavailable` when billing must be asked and is away; what was held stays.
         """
-        target, model = plan.target, plan.target.model
-        worst = worst_case_microtokens(
-            self._asked.head,
-            len(plan.body),
-            model.context_tokens,
-            model.max_output_tokens,
-            target.card.multipliers,
+        target, head = plan.target, self._asked.head
+        rates, sliced = target.card.multipliers, head.stream
+        need = need_of(head, len(plan.body), target.model, rates, sliced=sliced)
+        most, least = need.most_microtokens, need.least_microtokens
+        hold = self._hold
+        if hold is None:
+            hold = self._hold = await self._hold_for(most, least)
+        elif hold.amount_microtokens < most:
+            held = hold.amount_microtokens
+            await self._wallets.extend(hold, most - held, max(1, least - held))
+        self._need, self.look_again_tokens = need, 0
+        if sliced or hold.amount_microtokens >= most:
+            return None
+        return need.covered_tokens(hold.amount_microtokens) // head.choices
+
+    async def _hold_for(self, most_microtokens: int, least_microtokens: int) -> Hold:
+        account_id = self._inbound.account_id
+        try:
+            return await self._wallets.hold(account_id, most_microtokens)
+        except InsufficientBalance:
+            if least_microtokens == most_microtokens:
+                raise
+        return await self._wallets.hold_what_is_there(
+            account_id, least_microtokens, most_microtokens
         )
-        if self._hold is not None and worst <= self._hold.amount_microtokens:
-            return
-        hold = await self._wallets.hold(self._inbound.account_id, worst)
-        self._free()
-        self._hold = hold
+
+    async def cover(self, tap: CarriedStream) -> None:
+        """Hold another slice once half of the last one is used; to be called at `look_again_tokens` of output.
+
+        Raises `InsufficientBalance` or `Unavailable` when all that is held is used and no more is to be had.
+        """
+        hold, need = self._hold, self._need
+        assert hold is not None, "nothing is sent without a hold"
+        assert need is not None, "a hold was for something"
+        passed = passed_tokens(tap)
+        covered = need.covered_tokens(hold.amount_microtokens, tap.usage)
+        due = covered - SLICE_TOKENS // 2
+        if covered >= need.output_tokens:
+            due = _NEVER
+        elif passed >= due:
+            more = min(SLICE_TOKENS, need.output_tokens - covered)
+            whole = await self._extend(hold, need, more, is_needed=passed >= covered)
+            due = need.covered_tokens(hold.amount_microtokens, tap.usage)
+            if whole:
+                due -= SLICE_TOKENS // 2
+        self.look_again_tokens = max(tap.output_estimate + 1, due * 3 // 4)
+
+    async def _extend(self, hold: Hold, need: Need, tokens: int, *, is_needed: bool) -> bool:
+        """Whether all of it was granted. Raises what refuses it when nothing goes on without."""
+        before = hold.amount_microtokens
+        more = need.output_microtokens(tokens)
+        least = need.output_microtokens(min(tokens, EXTENSION_TOKENS_MIN))
+        try:
+            await self._wallets.extend(hold, more, least)
+        except (InsufficientBalance, Unavailable):
+            if is_needed:
+                raise
+        return hold.amount_microtokens >= before + more
 
     def note_start(self, attempt: Attempt) -> None:
         """Before the first provider is asked: from here on this leg is charged even if this process dies.
@@ -145,3 +202,9 @@ class Bill:
         if self._hold is not None:
             self._wallets.finish(self._hold, 0, 0)
             self._hold = None
+
+
+def passed_tokens(tap: CarriedStream) -> int:
+    """Output that has passed, rather too much than too little: code has less than four bytes to a token."""
+    reported = tap.usage.output + tap.usage.reasoning if tap.usage is not None else 0
+    return max(reported, tap.output_estimate * 4 // 3)

@@ -31,6 +31,13 @@ class CarriedStream(Protocol):
         """Tokens of answer that passed, for a stream that ends without saying."""
         ...
 
+    def end_early(self, usage: Usage, choices: int) -> bytes:
+        """The frames that end a stream in its middle as one ends at its output limit, with what was used.
+
+        `choices` is how many answers were asked for.
+        """
+        ...
+
 
 class Carriage(Protocol):
     """One way of carrying answers."""

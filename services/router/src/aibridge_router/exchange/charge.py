@@ -53,7 +53,9 @@ def ending_of(attempt: Attempt, reply: WholeReply | None, left_by_client: bool) 
         )
     if tap is None:
         return Ending(outcome=Outcome.UPSTREAM_ERROR)
-    if left_by_client:
+    if attempt.ended_early:
+        outcome = Outcome.HOLD_SPENT
+    elif left_by_client:
         outcome = Outcome.CLIENT_GONE
     elif tap.failed:
         outcome = Outcome.UPSTREAM_ERROR

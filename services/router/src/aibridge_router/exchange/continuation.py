@@ -167,9 +167,14 @@ class ContinuableStream(TranslatedStream):
             self._note(event)
             if isinstance(event, Failed):
                 continue
-            for told in self._seam.feed(event) if self._seam is not None else (event,):
-                self._follow(told)
-                out.append(self.encoder.feed(self._summed(told)))
+            out.append(self._tell(event))
+        return b"".join(out)
+
+    def _tell(self, event: Event) -> bytes:
+        out: list[bytes] = []
+        for told in self._seam.feed(event) if self._seam is not None else (event,):
+            self._follow(told)
+            out.append(self.encoder.feed(self._summed(told)))
         return b"".join(out)
 
     def _follow(self, told: Event) -> None:

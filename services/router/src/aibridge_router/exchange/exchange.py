@@ -145,6 +145,8 @@ class Exchange:
         self._ways_out = WaysOut(services.egress, session)
         self._walk = services.walk(session, asked, rules)
         self._unaffordable: AIBridgeError | None = None
+        self._output_max: int | None = None
+        """How long the answer may be, where the balance covers less than was asked for."""
 
     async def run(self) -> None:
         """Serve, then settle. Never raises an error of the exchange itself."""
@@ -176,8 +178,8 @@ class Exchange:
         if self.streams:
             self.client.watch()
         while (step := walk.next(services.clock.monotonic_s())) is not None:
-            plan = await self._planned(step)
-            if plan is None or not await self._afford(step, plan):
+            plan = await self._afforded(step)
+            if plan is None:
                 continue
             if step.wait_s:
                 await asyncio.sleep(step.wait_s)
@@ -194,17 +196,28 @@ class Exchange:
             self.client.watch()
             await asyncio.sleep(0)
 
-    async def _planned(self, step: Step, delivered: str = "") -> Plan | None:
+    async def _afforded(self, step: Step, delivered: str = "") -> Plan | None:
+        """How the target is asked, with its cost set aside; None when another is to be looked for."""
+        plan = await self._planned(step, delivered)
+        if plan is None or not await self._afford(step, plan):
+            return None
+        if self._output_max is None:
+            return plan
+        return await self._planned(step, delivered, self._output_max)
+
+    async def _planned(
+        self, step: Step, delivered: str = "", output_max: int | None = None
+    ) -> Plan | None:
         """How the target is asked; None when it cannot carry the request and another is to be looked for.
 
         Raises what is wrong with the request when that is told by the model it was written for, before any answer.
         """
         try:
             try:
-                return plan_attempt(self._asked, step.target, self._fetched, delivered)
+                return plan_attempt(self._asked, step.target, self._fetched, delivered, output_max)
             except FetchFirst as missing:
                 self._fetched |= await self._services.fetcher.fetch_all(missing.urls)
-                return plan_attempt(self._asked, step.target, self._fetched, delivered)
+                return plan_attempt(self._asked, step.target, self._fetched, delivered, output_max)
         except InvalidRequest as error:
             if not (step.stand_in or self.client.started):
                 raise
@@ -214,7 +227,7 @@ class Exchange:
     async def _afford(self, step: Step, plan: Plan) -> bool:
         """Hold what the target may cost. A dearer stand-in that the balance does not cover is passed over."""
         try:
-            await self._bill.afford(plan)
+            self._output_max = await self._bill.afford(plan)
         except (InsufficientBalance, Unavailable) as error:
             if not (step.stand_in or self.client.started):
                 raise
@@ -336,7 +349,10 @@ class Exchange:
             if tap.terminal:
                 self._bill.note_end(attempt, tap)
             await client.write(self._with_legs(attempt.held, tap))
-        failure = await self._relay(attempt, response, tap)
+        try:
+            failure = await self._relay(attempt, response, tap)
+        except (InsufficientBalance, Unavailable) as error:
+            return await self._end_early(attempt, tap, error)
         if failure is None:
             return await client.finish()
         now_s = self._services.clock.monotonic_s()
@@ -351,26 +367,30 @@ class Exchange:
         self, attempt: Attempt, response: Response, tap: CarriedStream
     ) -> Failure | None:
         """Carry the rest of a stream; what broke it, if something did."""
-        clock, client = self._services.clock, self.client
+        clock, client, bill = self._services.clock, self.client, self._bill
         idle_s = attempt.step.target.model.idle_timeout_s
         frame_at_s = noted_at_s = clock.monotonic_s()
-        chunks = 0
+        chunks, passed_tokens = 0, tap.output_estimate
         try:
             while data := await response.next_chunk(
                 max(0.0, frame_at_s + idle_s - clock.monotonic_s())
             ):
                 attempt.reported.see(data)
                 data = tap.feed(data)
+                if not data and tap.output_estimate == passed_tokens:
+                    continue  # only whole frames count as life: a vendor that drips bytes is silent too
+                passed_tokens = tap.output_estimate
                 if data:
                     if tap.terminal:
-                        self._bill.note_end(attempt, tap)
+                        bill.note_end(attempt, tap)
                     await client.write(self._with_legs(data, tap))
-                    # Only whole frames count as life: a vendor that drips bytes is silent too.
-                    frame_at_s = clock.monotonic_s()
-                    chunks += 1
-                    if chunks >= PROGRESS_CHUNKS or frame_at_s > noted_at_s + PROGRESS_S:
-                        chunks, noted_at_s = 0, frame_at_s
-                        self._bill.note_progress(attempt, tap)
+                if passed_tokens >= bill.look_again_tokens and not tap.terminal:
+                    await bill.cover(tap)
+                frame_at_s = clock.monotonic_s()
+                chunks += 1
+                if chunks >= PROGRESS_CHUNKS or frame_at_s > noted_at_s + PROGRESS_S:
+                    chunks, noted_at_s = 0, frame_at_s
+                    bill.note_progress(attempt, tap)
         except TransportError as error:
             return failure_on_the_wire(error)
         except NO_ANSWER:
@@ -378,6 +398,22 @@ class Exchange:
         if tap.failed:
             return Failure.TRANSIENT
         return None if tap.terminal else Failure.DROPPED
+
+    async def _end_early(
+        self, attempt: Attempt, tap: CarriedStream, error: InsufficientBalance | Unavailable
+    ) -> None:
+        """What can be held is used up: the answer ends as one does at its output limit, where that is why.
+
+        Nothing more is read, and what was given is charged. Raises `Unavailable` when billing was not there to ask.
+        """
+        attempt.close()
+        attempt.ended_early = True
+        usage = self._settle(attempt)
+        if isinstance(error, Unavailable):
+            raise error
+        self._bill.write()
+        last = tap.end_early(usage, self._asked.head.choices)
+        await self.client.finish(self._with_legs(last, tap))
 
     async def _continue(self, attempt: Attempt, failure: Failure) -> bool:
         """Let another model go on with a text that was cut; whether one did."""
@@ -395,8 +431,8 @@ class Exchange:
         self._walk.cut(attempt.step)
         clock = self._services.clock
         while self._has_time and (step := self._walk.next(clock.monotonic_s())) is not None:
-            plan = await self._planned(step, delivered)
-            if plan is None or not await self._afford(step, plan):
+            plan = await self._afforded(step, delivered)
+            if plan is None:
                 continue
             assert isinstance(plan.carriage, Translation), "what can be continued is written by us"
             carriage = structs.replace(plan.carriage, goes_on=(stream, before))
@@ -406,8 +442,9 @@ class Exchange:
 
     def _with_legs(self, data: bytes, tap: CarriedStream) -> bytes:
         """The last frames of an answer that several models gave say so."""
-        if self._legs and tap.terminal and self._attempt is not None:
-            return tell_in_last(data, "aibridge", {"legs": [*self._legs, _leg(self._attempt)]})
+        attempt = self._attempt
+        if self._legs and attempt is not None and (tap.terminal or attempt.ended_early):
+            return tell_in_last(data, "aibridge", {"legs": [*self._legs, _leg(attempt)]})
         return data
 
     @property
@@ -437,6 +474,8 @@ class Exchange:
         headers = [(b"x-aibridge-attempts", b"%d" % self._walk.attempts)]
         if self._attempt is not None:
             headers += _named(self._attempt.step)
+            if self._output_max is not None:
+                headers.append((b"x-aibridge-output-limit", b"%d" % self._output_max))
             if dropped := self._attempt.plan.carriage.dropped:
                 headers.append((b"x-aibridge-dropped", ",".join(dropped).encode()))
         return headers

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from aibridge_common.errors import InvalidRequest
 from aibridge_common.structs import Reply
-from aibridge_router.credit.estimate import worst_case_microtokens
+from aibridge_router.credit.estimate import need_of
 from aibridge_router.exchange.asked import Asked
 from aibridge_router.exchange.inline import FetchFirst
 from aibridge_router.exchange.passthrough import Passthrough
@@ -82,11 +82,6 @@ def _would_try(step: Step, plan: Plan | None, worst: int, note: str | None) -> W
 
 
 def _worst(asked: Asked, step: Step, body_bytes: int) -> int:
-    model = step.target.model
-    return worst_case_microtokens(
-        asked.head,
-        body_bytes,
-        model.context_tokens,
-        model.max_output_tokens,
-        step.target.card.multipliers,
-    )
+    target = step.target
+    rates = target.card.multipliers
+    return need_of(asked.head, body_bytes, target.model, rates, sliced=False).most_microtokens

@@ -11,7 +11,13 @@ from aibridge_router.canonical.content import Data
 from aibridge_router.canonical.profile import Profile
 from aibridge_router.catalog.registry import Target
 from aibridge_router.dialects.peek import Head
-from aibridge_router.dialects.splice import ask_for_usage, lower_output_limit, rename_model
+from aibridge_router.dialects.splice import (
+    LEGACY_COMPLETION_LIMITS,
+    ask_for_usage,
+    limit_members,
+    limit_output,
+    rename_model,
+)
 from aibridge_router.exchange.asked import COMPATIBLE_DIALECTS, Asked
 from aibridge_router.exchange.carriage import Carriage
 from aibridge_router.exchange.passthrough import Passthrough
@@ -39,8 +45,9 @@ def plan_attempt(
     target: Target,
     fetched: Mapping[str, Data] = NOTHING_FETCHED,
     delivered: str = "",
+    output_max: int | None = None,
 ) -> Plan:
-    """Decide how `target` is asked, for the whole answer or for what follows `delivered`.
+    """Decide how `target` is asked, for the whole answer or for what follows `delivered`, `output_max` tokens at most.
 
     Raises `InvalidRequest` when it cannot carry the request: `CannotCarry` for its own reasons, `CannotSay` for its
     dialect's; `FetchFirst` when content must be fetched.
@@ -49,7 +56,7 @@ def plan_attempt(
     if stand_in:
         _refuse_too_small(asked, target)
     if asked.passthrough:
-        return _plan_passthrough(asked, target, stand_in=stand_in)
+        return _plan_passthrough(asked, target, output_max, stand_in=stand_in)
     dialect = asked.dialect
     upstream = target.dialect_for(dialect)
     if asked.endpoint.native and (
@@ -58,7 +65,7 @@ def plan_attempt(
         raise CannotCarry(f"{target.model.id} does not speak this dialect", param="model")
     carriage: Carriage
     if upstream is dialect and (asked.endpoint.native or _takes_bytes(asked, target)):
-        body = _spliced(asked, target)
+        body = _spliced(asked, target, output_max)
         carriage = Passthrough(
             dialect=dialect,
             names_provider=dialect is Dialect.OPENAI_CHAT and not asked.endpoint.native,
@@ -74,6 +81,7 @@ def plan_attempt(
             fetched,
             continuable=asked.continuable,
             delivered=delivered,
+            output_max=output_max,
         )
     passes = isinstance(carriage, Passthrough)
     query = asked.query if passes else b"alt=sse&" + asked.query
@@ -121,13 +129,17 @@ def _profile(target: Target) -> Profile:
     )
 
 
-def _plan_passthrough(asked: Asked, target: Target, *, stand_in: bool) -> Plan:
+def _plan_passthrough(
+    asked: Asked, target: Target, output_max: int | None, *, stand_in: bool
+) -> Plan:
     if stand_in:
         raise CannotCarry(f"{target.model.id} cannot stand in on this path")
     chat_path = target.provider.paths[Dialect.OPENAI_CHAT]
     body = asked.body
     if target.upstream_model != asked.head.model:
         body = rename_model(body, target.upstream_model)
+    if output_max is not None and asked.endpoint.rest == "/completions":
+        body = limit_members(body, LEGACY_COMPLETION_LIMITS, output_max)
     return Plan(
         target=target,
         path=chat_path.removesuffix("/chat/completions") + asked.endpoint.rest,
@@ -137,14 +149,16 @@ def _plan_passthrough(asked: Asked, target: Target, *, stand_in: bool) -> Plan:
     )
 
 
-def _spliced(asked: Asked, target: Target) -> bytes:
+def _spliced(asked: Asked, target: Target, output_max: int | None) -> bytes:
     body, head, dialect = asked.body, asked.head, asked.dialect
     if dialect is not Dialect.GEMINI_GENERATE and target.upstream_model != head.model:
         body = rename_model(body, target.upstream_model)
     if dialect is Dialect.OPENAI_CHAT and not head.usage_asked:
         body = ask_for_usage(body, head)
-    if target.model is not asked.chain.model and head.output_tokens_max is not None:
-        body = lower_output_limit(body, dialect, target.model.max_output_tokens)
+    limit = target.model.max_output_tokens if output_max is None else output_max
+    is_too_much = target.model is not asked.chain.model and (head.output_tokens_max or 0) > limit
+    if output_max is not None or is_too_much:
+        body = limit_output(body, dialect, limit)
     return body
 
 

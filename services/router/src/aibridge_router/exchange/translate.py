@@ -123,8 +123,11 @@ def translate(
     *,
     continuable: bool = False,
     delivered: str = "",
+    output_max: int | None = None,
 ) -> tuple[Translation, bytes]:
     """The request for the vendor, and how its answer comes back; `delivered` is what the answer has to go on from.
+
+    The answer may have no more than `output_max` tokens.
 
     Raises `InvalidRequest`, of which `CannotSay` is one, and `FetchFirst`.
     """
@@ -135,6 +138,9 @@ def translate(
         raise CannotSay("logprobs are not served for this model", param="logprobs")
     if delivered:
         request = continued(request, delivered, upstream, profile)
+    if output_max is not None:
+        limit = min(request.output_tokens_max or output_max, output_max)
+        request = msgspec.structs.replace(request, output_tokens_max=limit)
     losses = Losses()
     upstream_body = CODECS[upstream].request_to_wire(request, profile, losses)
     translation = Translation(

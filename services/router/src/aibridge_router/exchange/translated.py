@@ -12,6 +12,7 @@ from aibridge_router.canonical.events import (
     TextDelta,
     UsageSeen,
 )
+from aibridge_router.canonical.response import Stop
 from aibridge_router.dialects.body import BYTES_PER_TOKEN
 
 
@@ -42,6 +43,19 @@ class TranslatedStream:
             self._note(event)
             out.append(encode(event))
         return b"".join(out)
+
+    def end_early(self, usage: Usage, choices: int) -> bytes:
+        """See `CarriedStream`. Encoders end what stands open."""
+        assert choices == 1, "what is converted has one answer"
+        last = (
+            UsageSeen(usage=usage, final=True),
+            Stopped(stop=Stop(reason="max_tokens")),
+            Ended(),
+        )
+        return b"".join(map(self._tell, last))
+
+    def _tell(self, event: Event) -> bytes:
+        return self.encoder.feed(event)
 
     @property
     def output_estimate(self) -> int:

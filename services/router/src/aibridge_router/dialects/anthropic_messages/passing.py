@@ -1,12 +1,15 @@
 """Messages answers that pass through: usage comes at the start and, cumulative, near the end."""
 
 import re
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from aibridge_common.usage import Usage
 from aibridge_router.canonical.response import UnfinishedAnswer
+from aibridge_router.dialects.anthropic_messages.answering import usage_to_wire
+from aibridge_router.dialects.anthropic_messages.frames import frame, stop_frame
 from aibridge_router.dialects.anthropic_messages.usage import MessagesUsage
 from aibridge_router.dialects.tap import StreamTap
 from aibridge_router.sse import payloads
@@ -16,6 +19,7 @@ _END = re.compile(rb'"type"\s*:\s*"message_stop"')
 _ERROR = re.compile(rb"^event:\s*error", re.MULTILINE)
 
 
+_OPEN = frozenset({"content_block_start", "content_block_delta"})
 _CONTENT = frozenset({"content_block_delta", "message_delta"})
 
 
@@ -26,6 +30,7 @@ class _Answer(Struct, frozen=True):
 
 class _Event(Struct, frozen=True):
     type: str
+    index: int = 0
     message: _Answer | None = None
     usage: MessagesUsage | None = None
 
@@ -54,8 +59,29 @@ class MessagesTap(StreamTap):
     def __init__(self) -> None:
         super().__init__()
         self._said = MessagesUsage()
+        self._blocks = b""
+        """The frames that spoke of a block last: they say whether one stands open."""
+
+    def end_early(self, usage: Usage, choices: int) -> bytes:
+        """See `StreamTap`."""
+        assert choices == 1, "there is one message"
+        standing: int | None = None
+        for payload in payloads(self._blocks):
+            event = _decode_event(payload)
+            if event.type in _OPEN:
+                standing = event.index
+            elif event.type == "content_block_stop":
+                standing = None
+        stop: dict[str, Any] = {"stop_reason": "max_tokens", "stop_sequence": None}
+        return (
+            (stop_frame(standing) if standing is not None else b"")
+            + frame("message_delta", {"delta": stop, "usage": usage_to_wire(usage)})
+            + frame("message_stop", {})
+        )
 
     def _pass_on(self, frames: bytes) -> bytes:
+        if b"content_block_" in frames:
+            self._blocks = frames
         if not self.started:
             for payload in payloads(frames):
                 _decode_event(payload)

@@ -158,8 +158,11 @@ class GeminiEncoder:
             try:
                 frames += self._write_close(slot)
             except NoObject as error:
-                message = f"the arguments of a call of {error} are no JSON object"
-                return frames + self._fail(Failed(kind="upstream_failed", message=message))
+                if (
+                    self._stop.reason != "max_tokens"
+                ):  # else it was cut inside the call, and says so
+                    message = f"the arguments of a call of {error} are no JSON object"
+                    return frames + self._fail(Failed(kind="upstream_failed", message=message))
             del self._slots[self._now]
             self._now += 1
         return frames

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from aibridge_common.usage import Usage
 from aibridge_router.canonical.response import UnfinishedAnswer
+from aibridge_router.dialects.gemini_generate.response import usage_to_wire
 from aibridge_router.dialects.gemini_generate.usage import UsageMetadata
 from aibridge_router.dialects.tap import StreamTap
 from aibridge_router.sse import payloads
@@ -84,6 +85,24 @@ class GeminiTap(StreamTap):
     """Passes chunks on and keeps the newest usage."""
 
     delta_mark = b'"candidates"'
+
+    def end_early(self, usage: Usage, choices: int) -> bytes:
+        """See `StreamTap`."""
+        chunk = msgspec.json.decode([*payloads(self._last)][-1], type=dict[str, msgspec.Raw])
+        chunk["candidates"] = msgspec.Raw(
+            msgspec.json.encode(
+                [
+                    {
+                        "content": {"parts": [{"text": ""}], "role": "model"},
+                        "finishReason": "MAX_TOKENS",
+                        "index": index,
+                    }
+                    for index in range(choices)
+                ]
+            )
+        )
+        chunk["usageMetadata"] = msgspec.Raw(msgspec.json.encode(usage_to_wire(usage)))
+        return b"data: " + msgspec.json.encode(chunk) + b"\r\n\r\n"
 
     def _is_content(self, payload: bytes) -> bool:
         return _decode_chunk(payload).has_parts

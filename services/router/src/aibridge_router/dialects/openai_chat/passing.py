@@ -1,12 +1,14 @@
 """Chat answers that pass through: usage, and the two things we change (`provider` in, an unasked usage chunk out)."""
 
 import re
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from aibridge_common.usage import Usage
 from aibridge_router.canonical.response import UnfinishedAnswer
+from aibridge_router.dialects.openai_chat.response import usage_to_wire
 from aibridge_router.dialects.openai_chat.usage import ChatUsage
 from aibridge_router.dialects.splice import name_provider
 from aibridge_router.dialects.tap import StreamTap
@@ -63,6 +65,22 @@ class ChatTap(StreamTap):
         super().__init__()
         self._provider = provider
         self._hide_usage = hide_usage
+
+    def end_early(self, usage: Usage, choices: int) -> bytes:
+        """See `StreamTap`."""
+        chunk = msgspec.json.decode(next(payloads(self._last)), type=dict[str, Any])
+        chunk.pop("provider", None)
+        chunk["choices"] = [
+            {"index": index, "delta": {}, "logprobs": None, "finish_reason": "length"}
+            for index in range(choices)
+        ]
+        chunk["usage"] = None
+        frames = [msgspec.json.encode(chunk)]
+        if not self._hide_usage:
+            frames.append(
+                msgspec.json.encode(chunk | {"choices": [], "usage": usage_to_wire(usage)})
+            )
+        return b"".join(b"data: %b\n\n" % frame for frame in (*frames, b"[DONE]"))
 
     def _pass_on(self, frames: bytes) -> bytes:
         if not self.started:

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from aibridge_common.usage import Usage
 from aibridge_router.canonical.response import UnfinishedAnswer
+from aibridge_router.dialects.openai_responses.ending import Passed
 from aibridge_router.dialects.openai_responses.usage import ResponsesUsage
 from aibridge_router.dialects.tap import StreamTap
 from aibridge_router.sse import payloads
@@ -58,6 +59,7 @@ class ResponsesTap(StreamTap):
         super().__init__()
         self._answer = _Answer()
         self._events = 0
+        self._passed = Passed()
 
     def failed_response(self, kind: str, message: str, model: str) -> bytes:
         """The event that ends this stream as failed; Codex retries on `server_error`."""
@@ -84,7 +86,13 @@ class ResponsesTap(StreamTap):
         }
         return b"event: response.failed\ndata: " + msgspec.json.encode(event) + b"\n\n"
 
+    def end_early(self, usage: Usage, choices: int) -> bytes:
+        """See `StreamTap`."""
+        assert choices == 1, "there is one response"
+        return self._passed.end_early(usage, self._events)
+
     def _pass_on(self, frames: bytes) -> bytes:
+        self._passed.keep(frames)
         if not self.started:
             for payload in payloads(frames):
                 self._answer = _decode_event(payload).response or self._answer
