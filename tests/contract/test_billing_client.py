@@ -11,6 +11,7 @@ from aibridge_common.contracts.billing import (
     AcquireLease,
     AppliedRange,
     Balance,
+    ExtendLease,
     Lease,
     SpoolApplied,
     SpoolEpoch,
@@ -75,6 +76,65 @@ async def test_acquire_and_release_a_lease(billing: BillingClient, books: Books)
     await billing.release_lease(wanted.lease_id)
     await billing.release_lease(uuid7())
     assert (await billing.balance(account)).reserved_microtokens == "0"
+
+
+async def test_a_lease_grows_for_a_stream_that_runs_on(
+    billing: BillingClient, books: Books
+) -> None:
+    account = await books.account(120)
+    wanted = command(account)
+    await billing.acquire_lease(wanted)
+    more = ExtendLease(account_id=account, granted_microtokens="100", min_microtokens="90")
+
+    for _ in range(2):  # safe to send again
+        lease = await billing.extend_lease(wanted.lease_id, more)
+        assert lease == Lease(lease_id=wanted.lease_id, granted_microtokens="100", ttl_s=30)
+    await billing.release_lease(wanted.lease_id, keep_microtokens=20, granted_microtokens=60)
+    assert (await billing.balance(account)).reserved_microtokens == "60"
+    rest = ExtendLease(account_id=account, granted_microtokens="300", min_microtokens="101")
+    lease = await billing.extend_lease(wanted.lease_id, rest)
+    assert lease.granted_microtokens == "160"
+    assert (await billing.balance(account)).spendable_microtokens == "0"
+
+
+async def test_a_lease_does_not_grow_beyond_the_balance(
+    billing: BillingClient, books: Books
+) -> None:
+    account = await books.account(120)
+    wanted = command(account)
+    await billing.acquire_lease(wanted)
+    await books.lease(account, 50)
+
+    def to(total: int) -> ExtendLease:
+        return ExtendLease(
+            account_id=account, granted_microtokens=str(total), min_microtokens=str(total)
+        )
+
+    with pytest.raises(InsufficientBalance) as held:
+        await billing.extend_lease(wanted.lease_id, to(100))
+    with pytest.raises(InsufficientBalance) as too_small:
+        await billing.extend_lease(wanted.lease_id, to(190))
+    assert (held.value.retry_after_s, too_small.value.retry_after_s) == (2, None)
+
+    await billing.release_lease(wanted.lease_id)
+    with pytest.raises(Conflict):
+        await billing.extend_lease(wanted.lease_id, to(100))
+    with pytest.raises(InvalidRequest) as wrong:
+        await billing.extend_lease(
+            wanted.lease_id,
+            ExtendLease(account_id=account, granted_microtokens="1", min_microtokens="2"),
+        )
+    assert wrong.value.param == "min_microtokens"
+
+
+async def test_one_request_may_have_all_that_is_free(billing: BillingClient, books: Books) -> None:
+    account = await books.account(100)
+    await books.lease(account, 60)
+    hold = await billing.acquire_lease(
+        command(account, want_microtokens="90", for_one=True, request_waits=True)
+    )
+
+    assert (hold.granted_microtokens, hold.one_request) == ("40", True)
 
 
 async def test_what_of_a_routers_usage_is_committed(billing: BillingClient, books: Books) -> None:

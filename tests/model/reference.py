@@ -95,11 +95,26 @@ class Wallet:
         self.debt += total - taken
         self._pay_debt()
 
-    def release(self, number: int, keep: int) -> int:
-        """All but `keep`; returns what was freed."""
+    def extend(self, number: int, total: int, least: int) -> int | None:
+        """Grow to `total` if the balance allows, or at least to `least`; what was granted altogether."""
+        reservation = self.reservations.get(number)
+        if reservation is None or not reservation.is_open or self.debt:
+            return None
+        more = max(0, min(total - reservation.amount, self.free))
+        if reservation.amount + more < least:
+            return None
+        reservation.amount += more
+        reservation.remaining += more
+        reservation.is_abandoned = False
+        return reservation.amount
+
+    def release(self, number: int, keep: int, granted: int | None = None) -> int:
+        """All but `keep` of what was `granted`; returns what was freed."""
         reservation = self.reservations.get(number)
         if reservation is None or not reservation.is_open:
             return 0
+        if granted is not None:
+            keep += max(0, reservation.amount - granted)
         before = reservation.remaining
         reservation.remaining = min(before, keep)
         reservation.is_open = keep > 0

@@ -125,14 +125,37 @@ class LedgerMachine(RuleBasedStateMachine):
             self.wallets[who].reservations[number].is_abandoned = True
         return number if granted is not None else multiple()
 
-    @rule(number=reserved, keep=st.one_of(st.just(0), AMOUNTS))
-    def release(self, number: int, keep: int) -> None:
+    @rule(number=reserved, more=st.integers(-5, 100), least=st.integers(1, 300))
+    def extend(self, number: int, more: int, least: int) -> None:
+        """Asked for twice it grows once; nobody else's grows."""
         who, reservation = self.reservation_ids[number]
+        total = max(1, self.wallets[who].reservations[number].amount + more)
+        least = min(least, total)
+        for _ in range(2):
+            granted = self.wallets[who].extend(number, total, least)
+            found = self.run(self.books.extend(self.accounts[who], reservation, total, least))
+            assert found == granted
 
-        freed = self.wallets[who].release(number, keep)
-        assert self.run(self.books.release(reservation, keep)) == freed
-        assert self.run(self.books.release(reservation, keep)) == 0
-        assert self.run(self.books.release(uuid7(), keep)) == 0
+        other = self.accounts[1 - who]
+        assert self.run(self.books.extend(other, reservation, total + 1)) is None
+        assert self.run(self.books.extend(other, uuid7(), total)) is None
+
+    @rule(
+        number=reserved,
+        keep=st.one_of(st.just(0), AMOUNTS),
+        behind=st.one_of(st.none(), st.integers(0, 60)),
+    )
+    def release(self, number: int, keep: int, behind: int | None) -> None:
+        """Perhaps by somebody who does not know of the last that was granted."""
+        who, reservation = self.reservation_ids[number]
+        granted = None
+        if behind is not None:
+            granted = max(0, self.wallets[who].reservations[number].amount - behind)
+
+        freed = self.wallets[who].release(number, keep, granted)
+        assert self.run(self.books.release(reservation, keep, granted)) == freed
+        assert self.run(self.books.release(reservation, keep, granted)) == 0
+        assert self.run(self.books.release(uuid7(), keep, granted)) == 0
 
     @rule()
     def sweep(self) -> None:

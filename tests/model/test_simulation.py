@@ -176,16 +176,20 @@ def test_the_simulated_ledger_does_what_the_reference_does(seed: int) -> None:
     for number in range(400):
         lease, event = UUID(int=chance.randint(1, number + 1)), UUID(int=number)
         amount = chance.randint(1, 60)
-        match chance.choice(("buy", "reserve", "release", "settle", "settle")):
+        match chance.choice(("buy", "reserve", "extend", "release", "settle", "settle")):
             case "buy":
                 order = ledger.buy(account, amount)
                 wallet.buy(order, amount)
             case "reserve" if ledger.accounts:
                 granted = ledger.reserve(lease, account, amount, 5, 1e9)
                 assert granted == wallet.reserve(lease.int, amount, 5, is_hold=False)
+            case "extend" if ledger.accounts:
+                grown = ledger.extend(lease, account, amount, 5, 1e9)
+                assert grown == wallet.extend(lease.int, amount, 5)
             case "release":
-                keep = chance.choice((0, amount))
-                assert ledger.release(lease, keep) == wallet.release(lease.int, keep)
+                keep, granted = chance.choice((0, amount)), chance.choice((None, 20))
+                freed = ledger.release(lease, keep, granted)
+                assert freed == wallet.release(lease.int, keep, granted)
             case "settle" if ledger.accounts:
                 ledger.settle([Charge(event, account, lease, amount)], [])
                 wallet.settle([(amount, lease.int)])

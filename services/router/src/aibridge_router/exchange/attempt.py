@@ -41,6 +41,9 @@ REFUSAL_BYTES_MAX = 2**20
 PROBE_SHARE = 3
 """A probe of a provider that was down waits this many times less for the first content: it may still be silent."""
 
+PIECE_BYTES = 16 * 1024
+"""A stream is looked at in pieces: a vendor may send in one read what costs more than is held."""
+
 _TOLD_BY_STATUS = frozenset({Failure.CALLER, Failure.TRANSIENT, Failure.RATE_LIMIT})
 
 NO_ANSWER = (
@@ -126,6 +129,8 @@ class Attempt:
         self.reported = Reported()
         self.held = b""
         """What the client gets first of a stream, held back until the commit point."""
+        self.unread = b""
+        """What came with it and was not looked at yet."""
 
     @property
     def provider(self) -> str:
@@ -225,11 +230,14 @@ class Attempt:
             data = await response.next_chunk(min(idle_s, left_s))
             if not data:
                 break
-            came += data
             self.reported.see(data)
-            self.held += tap.feed(data)
-            if tap.failed and not tap.committed:
-                raise self._failed_inside(came)
+            while data and not tap.committed:
+                piece, data = data[:PIECE_BYTES], data[PIECE_BYTES:]
+                came += piece
+                self.held += tap.feed(piece)
+                if tap.failed and not tap.committed:
+                    raise self._failed_inside(came)
+            self.unread = data
         if not tap.committed:
             failure = Failure.DROPPED if tap.started else Failure.MALFORMED
             raise AttemptFailed(failure, words_for(failure, self.provider))

@@ -32,6 +32,7 @@ from aibridge_router.dialects.splice import tell_in_last
 from aibridge_router.exchange.asked import Asked
 from aibridge_router.exchange.attempt import (
     NO_ANSWER,
+    PIECE_BYTES,
     Attempt,
     AttemptFailed,
     Verbatim,
@@ -64,7 +65,7 @@ from aibridge_router.upstream.pools import Pools
 LAST_WORD_S = 5.0
 """How long a client may take to hear that the deadline passed."""
 
-PROGRESS_CHUNKS, PROGRESS_S = 50, 2.0
+PROGRESS_PIECES, PROGRESS_S = 50, 2.0
 """How much of a stream may pass before the spool knows: what a killed router cannot charge."""
 
 ANSWER_S = 2.0
@@ -367,30 +368,26 @@ class Exchange:
         self, attempt: Attempt, response: Response, tap: CarriedStream
     ) -> Failure | None:
         """Carry the rest of a stream; what broke it, if something did."""
-        clock, client, bill = self._services.clock, self.client, self._bill
+        clock, unread = self._services.clock, attempt.unread
         idle_s = attempt.step.target.model.idle_timeout_s
         frame_at_s = noted_at_s = clock.monotonic_s()
-        chunks, passed_tokens = 0, tap.output_estimate
+        pieces = 0
         try:
-            while data := await response.next_chunk(
-                max(0.0, frame_at_s + idle_s - clock.monotonic_s())
+            while unread or (
+                unread := await response.next_chunk(
+                    max(0.0, frame_at_s + idle_s - clock.monotonic_s())
+                )
             ):
-                attempt.reported.see(data)
-                data = tap.feed(data)
-                if not data and tap.output_estimate == passed_tokens:
-                    continue  # only whole frames count as life: a vendor that drips bytes is silent too
-                passed_tokens = tap.output_estimate
-                if data:
-                    if tap.terminal:
-                        bill.note_end(attempt, tap)
-                    await client.write(self._with_legs(data, tap))
-                if passed_tokens >= bill.look_again_tokens and not tap.terminal:
-                    await bill.cover(tap)
+                attempt.reported.see(unread)
+                piece, unread = unread[:PIECE_BYTES], unread[PIECE_BYTES:]
+                # Only whole frames count as life: a vendor that drips bytes is silent too.
+                if not await self._pass_on_piece(attempt, tap, piece):
+                    continue
                 frame_at_s = clock.monotonic_s()
-                chunks += 1
-                if chunks >= PROGRESS_CHUNKS or frame_at_s > noted_at_s + PROGRESS_S:
-                    chunks, noted_at_s = 0, frame_at_s
-                    bill.note_progress(attempt, tap)
+                pieces += 1
+                if pieces >= PROGRESS_PIECES or frame_at_s > noted_at_s + PROGRESS_S:
+                    pieces, noted_at_s = 0, frame_at_s
+                    self._bill.note_progress(attempt, tap)
         except TransportError as error:
             return failure_on_the_wire(error)
         except NO_ANSWER:
@@ -398,6 +395,20 @@ class Exchange:
         if tap.failed:
             return Failure.TRANSIENT
         return None if tap.terminal else Failure.DROPPED
+
+    async def _pass_on_piece(self, attempt: Attempt, tap: CarriedStream, piece: bytes) -> bool:
+        """Whether it completed a frame. Raises as `Bill.cover` does."""
+        before, bill = tap.output_estimate, self._bill
+        data = tap.feed(piece)
+        if not data and tap.output_estimate == before:
+            return False
+        if data:
+            if tap.terminal:
+                bill.note_end(attempt, tap)
+            await self.client.write(self._with_legs(data, tap))
+        if tap.output_estimate >= bill.look_again_tokens and not tap.terminal:
+            await bill.cover(tap)
+        return True
 
     async def _end_early(
         self, attempt: Attempt, tap: CarriedStream, error: InsufficientBalance | Unavailable

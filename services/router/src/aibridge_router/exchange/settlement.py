@@ -5,7 +5,7 @@ how it ended                              | charged                             
 complete, usage reported                  | what was reported                              | final
 complete, no usage reported               | estimate of what went in and came out          | estimated
 cut, or client gone, usage final          | what was reported                              | final
-cut, or client gone, after content        | reported input, the larger output of reported  | partial, or
+cut, client gone, hold spent, after cont. | reported input, the larger output of reported  | partial, or
                                           | and passed on                                  | estimated
 client gone, before content               | reported input, or nothing                     | partial or none
 cut, error event or timeout before content| nothing: the vendor gave nothing               | none
