@@ -19,8 +19,15 @@ async def nothing_is_buried_yet(books: Books) -> None:
     await books.rows("DELETE FROM usage_dead_letter RETURNING 1")
 
 
-async def replay(books: Books, *, dry_run: bool = False) -> list[Replayed]:
-    return await replay_dead_letters(books.database, PriceBook(books.database), dry_run=dry_run)
+async def replay(
+    books: Books, *, dry_run: bool = False, accept_doubtful: bool = False
+) -> list[Replayed]:
+    return await replay_dead_letters(
+        books.database,
+        PriceBook(books.database),
+        dry_run=dry_run,
+        accept_doubtful=accept_doubtful,
+    )
 
 
 async def bury(books: Books, payload: bytes) -> None:
@@ -70,6 +77,19 @@ async def test_one_that_was_charged_meanwhile_is_a_duplicate(books: Books) -> No
     [letter] = await replay(books)
 
     assert letter.is_duplicate
+    assert (await books.state(account)).spent_microtokens == 10
+
+
+async def test_counts_that_were_not_believed_are_charged_only_when_somebody_says_so(
+    books: Books,
+) -> None:
+    account = await books.account(100)
+    await bury(books, envelope(usage_event(account, 10, doubt="more than its context")))
+    [refused] = await replay(books)
+    [settled] = await replay(books, accept_doubtful=True)
+
+    assert refused.refused == "more than its context"
+    assert (settled.charge_microtokens, settled.refused) == (10, None)
     assert (await books.state(account)).spent_microtokens == 10
 
 

@@ -74,6 +74,10 @@ def _astronomic(event: UsageRecorded) -> UsageRecorded:
     return msgspec.structs.replace(event, usage=Usage(input=10**30))
 
 
+def _doubtful(event: UsageRecorded) -> UsageRecorded:
+    return msgspec.structs.replace(event, doubt="token counts out of range: too much")
+
+
 def _version_beyond_the_column(event: UsageRecorded) -> UsageRecorded:
     return msgspec.structs.replace(event, price_version=10**12)
 
@@ -92,6 +96,7 @@ def _zero_character(event: UsageRecorded) -> UsageRecorded:
         (_negative, "out of range"),
         (_implausible, "out of range"),
         (_astronomic, "out of range"),
+        (_doubtful, "out of range: too much"),
         (_version_beyond_the_column, "no price version"),
         (_zero_character, "0x00"),
     ],

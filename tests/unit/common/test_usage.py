@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aibridge_common.usage import (
     MICROTOKENS_PER_TOKEN,
+    OUT_OF_RANGE,
     TOKENS_MAX,
     ImplausibleUsage,
     Multipliers,
@@ -75,6 +76,26 @@ class TestCharge:
             charge_microtokens(usage, ONE)
 
         assert not usage.plausible
+
+    @pytest.mark.parametrize(
+        ("usage", "doubt"),
+        [
+            (Usage(input=60, cache_read=40, output=60, reasoning=40), None),
+            (
+                Usage(input=60, cache_read=41),
+                f"{OUT_OF_RANGE}: input of 101, and the context is 100",
+            ),
+            (
+                Usage(output=60, reasoning=41),
+                f"{OUT_OF_RANGE}: output of 101, and the context is 100",
+            ),
+            (Usage(input=-1), OUT_OF_RANGE),
+        ],
+    )
+    def test_what_no_model_of_a_context_can_have_used(
+        self, usage: Usage, doubt: str | None
+    ) -> None:
+        assert usage.doubt(100) == doubt
 
     def test_nothing(self) -> None:
         assert charge_microtokens(Usage(), ONE) == 0

@@ -15,7 +15,7 @@ TOKENS_MAX = 100_000_000
 """No kind of usage beyond this is believed (a public incident charged half a trillion tokens)."""
 
 OUT_OF_RANGE = "token counts out of range"
-"""Why usage was not believed; dead letters are counted by it."""
+"""How every reason begins for which usage was not believed; dead letters are counted by it."""
 
 
 class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,6 +39,16 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
             + self.output
             + self.reasoning
         )
+
+    def doubt(self, context_tokens: int) -> str | None:
+        """Why these counts cannot be those of one exchange with a model of this context; None if they can."""
+        if not self.plausible:
+            return OUT_OF_RANGE
+        answered = self.output + self.reasoning
+        for what, count in (("input", self.total - answered), ("output", answered)):
+            if count > context_tokens:
+                return f"{OUT_OF_RANGE}: {what} of {count}, and the context is {context_tokens}"
+        return None
 
     @property
     def plausible(self) -> bool:

@@ -43,6 +43,9 @@ def main() -> None:
     report.add_argument("--days", type=int, default=7, help="how far back calls are counted")
     replay = commands.add_parser("replay-dead-letters", help="settle what could not be settled")
     replay.add_argument("--dry-run", action="store_true", help="only say what would happen")
+    replay.add_argument(
+        "--accept-doubtful", action="store_true", help="charge counts that were not believed"
+    )
     check = commands.add_parser("verify-receipts", help="check an export, without a database")
     check.add_argument("file", nargs="?", default="-", help="what /v1/receipts gave; - is stdin")
     check.add_argument("--after", type=Link.parse, help="SEQ:HASH of the last one checked before")
@@ -118,7 +121,10 @@ async def _replay(arguments: argparse.Namespace, settings: Settings) -> int:
     database: Database = open_database(settings.database_url.reveal(), SCHEMA)
     try:
         replayed = await replay_dead_letters(
-            database, PriceBook(database), dry_run=arguments.dry_run
+            database,
+            PriceBook(database),
+            dry_run=arguments.dry_run,
+            accept_doubtful=arguments.accept_doubtful,
         )
     finally:
         await database.dispose()

@@ -81,6 +81,8 @@ class UsageRecorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every call that was made, in order; the last one is what is charged."""
     reported: list[Raw] = []
     """The provider's own usage objects, as they came: the first and the last."""
+    doubt: str | None = None
+    """Why its counts are not believed: it is kept for people to look at, and not charged."""
 
 
 class UsageEnvelope(Event, frozen=True, kw_only=True, tag_field="type", tag="usage.recorded.v1"):

@@ -28,28 +28,41 @@ class Replayed(Struct, frozen=True, kw_only=True):
 
 
 async def replay_dead_letters(
-    database: Database, prices: PriceBook, *, dry_run: bool
+    database: Database, prices: PriceBook, *, dry_run: bool, accept_doubtful: bool = False
 ) -> list[Replayed]:
-    """Try every unresolved letter, the oldest first, each in a transaction of its own; `dry_run` undoes it."""
+    """Try every unresolved letter, the oldest first, each in a transaction of its own; `dry_run` undoes it.
+
+    `accept_doubtful` charges counts that the router did not believe: somebody has asked the provider.
+    """
     async with transaction(database) as tx:
         rows = await tx.execute(
             text("SELECT id, payload FROM usage_dead_letter WHERE resolved_at IS NULL ORDER BY id")
         )
         letters = [(row.id, row.payload) for row in rows]
     return [
-        await _replay(database, prices, letter_id, payload, dry_run=dry_run)
+        await _replay(
+            database, prices, letter_id, payload, dry_run=dry_run, accept_doubtful=accept_doubtful
+        )
         for letter_id, payload in letters
     ]
 
 
 async def _replay(
-    database: Database, prices: PriceBook, letter_id: int, payload: object, *, dry_run: bool
+    database: Database,
+    prices: PriceBook,
+    letter_id: int,
+    payload: object,
+    *,
+    dry_run: bool,
+    accept_doubtful: bool,
 ) -> Replayed:
     try:
         event = _event(payload)
     except (msgspec.MsgspecError, ValueError) as error:
         return Replayed(letter_id=letter_id, event_id=None, refused=f"cannot be read: {error}")
     done = Replayed(letter_id=letter_id, event_id=event.event_id)
+    if event.doubt is not None and not accept_doubtful:
+        return msgspec.structs.replace(done, refused=event.doubt)
     try:
         price = await prices.price(event)
         async with database.connect() as tx:

@@ -94,6 +94,9 @@ class Settlement:
         for envelope in read:
             unsettled += envelope.unreadable
             for event in envelope.events:
+                if event.doubt is not None:
+                    unsettled.append(_of(event, event.doubt))
+                    continue
                 try:
                     price = await self._prices.price(event)
                 except AIBridgeError as error:

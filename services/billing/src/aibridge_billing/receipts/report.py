@@ -90,7 +90,7 @@ _TOTALS = text("""
          (SELECT count(*) FROM account WHERE debt_utok > 0) AS accounts_in_debt,
          (SELECT count(*) FROM usage_dead_letter WHERE resolved_at IS NULL) AS dead_letters,
          (SELECT count(*) FROM usage_dead_letter
-           WHERE resolved_at IS NULL AND error = :implausible) AS implausible,
+           WHERE resolved_at IS NULL AND starts_with(error, :implausible)) AS implausible,
          (SELECT count(*) FROM reservation
            WHERE state = 0 AND hard_expires_at < now() - interval '1 minute') AS overdue_reservations
 """)

@@ -7,7 +7,7 @@ from msgspec import Struct
 from aibridge_common.clock import Clock
 from aibridge_common.events.usage import AttemptRecorded, Outcome, UsageRecorded
 from aibridge_common.telemetry.log import get_logger
-from aibridge_common.usage import ImplausibleUsage, Usage, charge_microtokens
+from aibridge_common.usage import Usage, charge_microtokens
 from aibridge_router.credit.book import Hold
 from aibridge_router.dialects.body import BYTES_PER_TOKEN
 from aibridge_router.exchange.asked import Asked
@@ -100,17 +100,13 @@ def charge_for(
         total_ms=int((now_s - began.at_s) * 1000),
         attempts=list(began.attempts),
         reported=attempt.reported.objects(),
+        doubt=settlement.usage.doubt(target.model.context_tokens),
     )
-    amount = _price(attempt, settlement.usage, inbound.public_id)
+    if event.doubt is not None:
+        get_logger().error("usage.implausible", request_id=inbound.public_id, reason=event.doubt)
+        return Charge(usage=settlement.usage, amount_microtokens=0, event=event)
+    amount = charge_microtokens(settlement.usage, target.card.multipliers)
     return Charge(usage=settlement.usage, amount_microtokens=amount, event=event)
-
-
-def _price(attempt: Attempt, usage: Usage, request_id: str) -> int:
-    try:
-        return charge_microtokens(usage, attempt.step.target.card.multipliers)
-    except ImplausibleUsage:
-        get_logger().error("usage.implausible", request_id=request_id)
-        return 0
 
 
 def leg_id(request_id: UUID, leg: int) -> UUID:
