@@ -52,10 +52,13 @@ ROUTES = {
         ("GET", "/v1/receipts"),
         ("GET", "/v1/receipts/{request_id:str}"),
         ("POST", "/v1/leases"),
+        ("POST", "/v1/leases/{lease_id:uuid}/extend"),
+        ("GET", "/metrics"),
         ("POST", "/v1/leases/{lease_id:uuid}/release"),
         ("GET", "/v1/spool/{router:str}"),
     },
     "router": {
+        ("GET", "/metrics"),
         ("GET", "/v1/admin/chains"),
         ("PUT", "/v1/admin/chains/{model:path}"),
         ("DELETE", "/v1/admin/chains/{model:path}"),

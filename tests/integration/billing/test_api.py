@@ -7,12 +7,14 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from aibridge_billing.leases import sweeper
 from aibridge_billing.receipts.chain import read_export, verify
+from aibridge_common.bus.nats import Bus
 from aibridge_common.contracts.billing import Balance, RequestReceipts
 from aibridge_common.ids import public_request_id, uuid7
-from tests.fixtures.books import Books, charge
+from tests.fixtures.books import Books, charge, envelope, usage_event
 from tests.fixtures.services import http_to, running_billing, until
 
 pytestmark = pytest.mark.anyio
@@ -377,3 +379,46 @@ async def test_prices_are_listed_with_all_their_multipliers(http: httpx.AsyncCli
             "reasoning": 11,
         },
     }
+
+
+class TestMetrics:
+    async def read(self, http: httpx.AsyncClient) -> dict[str, float]:
+        answer = await http.get("/metrics")
+        assert answer.status_code == 200
+        families = text_string_to_metric_families(answer.text)
+        return {each.name: each.value for family in families for each in family.samples}
+
+    async def test_debt_is_seen(self, books: Books, http: httpx.AsyncClient) -> None:
+        before = await self.read(http)
+        await books.settle(charge(await books.account(10), 25))
+        after = await self.read(http)
+
+        assert after["aibridge_billing_debt_microtokens"] == (
+            before["aibridge_billing_debt_microtokens"] + 15
+        )
+        assert after["aibridge_billing_accounts_in_debt"] == (
+            before["aibridge_billing_accounts_in_debt"] + 1
+        )
+
+    async def test_settling_is_seen(
+        self, books: Books, http: httpx.AsyncClient, clean_stream: str
+    ) -> None:
+        before = await self.read(http)
+        event = usage_event(await books.account(100), 10)
+        bad = usage_event(uuid7(), 10)
+        bus = await Bus.connect(clean_stream, "a test")
+        await bus.publish("usage.v1.router-0", envelope(event, event, bad))
+        await bus.close()
+
+        async def seen() -> bool:
+            after = await self.read(http)
+            grew = {name: after[name] - before[name] for name in after}
+            return (
+                grew["aibridge_billing_usage_applied_total"] == 1
+                and grew["aibridge_billing_usage_duplicates_total"] >= 1
+                and grew["aibridge_billing_usage_dead_letters_total"] == 1
+                and grew["aibridge_billing_dead_letters_unresolved"] == 1
+                and 0 <= after["aibridge_billing_usage_lag_seconds"] < 5
+            )
+
+        await until(seen)

@@ -14,6 +14,7 @@ from aibridge_billing.leases.sweeper import run_sweeper
 from aibridge_billing.metering.applied import run_compaction
 from aibridge_billing.metering.consumer import UsageConsumer, usage_stream
 from aibridge_billing.metering.controllers import MeteringController
+from aibridge_billing.metering.metrics import measure_consumer, measure_ledger
 from aibridge_billing.metering.settlement import Settlement
 from aibridge_billing.pricing.book import PriceBook
 from aibridge_billing.pricing.controllers import RateCardController
@@ -23,6 +24,7 @@ from aibridge_common.bus.nats import Bus
 from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import answers, open_database
 from aibridge_common.settings import parse_tokens
+from aibridge_common.telemetry.metrics import Measured, metrics_route
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.problems import problem_details
@@ -35,6 +37,7 @@ def create_app(settings: Settings) -> Litestar:
     """Billing's API and, in the same process, the consumer that settles usage."""
     database = open_database(settings.database_url.reveal(), SCHEMA)
     buses: list[Bus] = []
+    consumers: list[UsageConsumer] = []
 
     async def database_ready() -> bool:
         return await answers(database)
@@ -49,6 +52,7 @@ def create_app(settings: Settings) -> Litestar:
         await bus.ensure_stream(usage_stream(settings.stream_replicas))
         settlement = Settlement(database, PriceBook(database))
         consumer = UsageConsumer(bus, settlement, SystemClock(), settings.stream_replicas)
+        consumers.append(consumer)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(supervised, "usage consumer", consumer.run)
@@ -59,6 +63,9 @@ def create_app(settings: Settings) -> Litestar:
         finally:
             await bus.close()
             await database.dispose()
+
+    async def measure() -> list[Measured]:
+        return measure_consumer(consumers[0].counters) + await measure_ledger(database)
 
     guard = ServiceGuard(parse_tokens(settings.service_tokens))
     api = Router(
@@ -72,7 +79,11 @@ def create_app(settings: Settings) -> Litestar:
         guards=[guard],
     )
     return Litestar(
-        [api, *health_routes({"database": database_ready, "bus": bus_ready})],
+        [
+            api,
+            metrics_route(guard, measure),
+            *health_routes({"database": database_ready, "bus": bus_ready}),
+        ],
         dependencies={
             "database": Provide(lambda: database, sync_to_thread=False),
             "bus": Provide(lambda: buses[0], sync_to_thread=False),

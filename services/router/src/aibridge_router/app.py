@@ -17,6 +17,7 @@ from aibridge_common.clock import Clock, SystemClock
 from aibridge_common.db.engine import answers, open_database
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX
 from aibridge_common.settings import parse_tokens
+from aibridge_common.telemetry.metrics import Measured, metrics_route
 from aibridge_common.web.drain import Drain
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
@@ -35,6 +36,7 @@ from aibridge_router.exchange.repeats import Repeats
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import further_budget
 from aibridge_router.gossip import Gossip
+from aibridge_router.metrics import measure
 from aibridge_router.settings import Settings
 from aibridge_router.spool.spool import Spool
 from aibridge_router.upstream.egress import EgressPool
@@ -56,6 +58,12 @@ class Running:
         self.catalog: CatalogRefresh | None = None
         self.egress = EgressPool()
         self.admin: Administration | None = None
+        self.measure: Callable[[], list[Measured]] | None = None
+
+    async def measured(self) -> list[Measured]:
+        """What to watch, now."""
+        assert self.measure is not None, "the server serves only after start-up"
+        return self.measure()
 
 
 def _services(
@@ -111,6 +119,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
         pumps = Pumps()
         wallets = Wallets(billing, clock, settings.name)
         services = _services(settings, clock, state.egress, wallets, spool)
+        state.measure = partial(measure, spool, pumps)
         pools, health = services.pools, services.health
         egress = state.egress
 
@@ -159,6 +168,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
                 asgi(prefix, is_mount=True, copy_scope=False)(relay)
                 for prefix in (NATIVE_PREFIX, "/v1/models", "/v1beta/models")
             ),
+            metrics_route(guard, state.measured),
             *health_routes(
                 {
                     "accepting": drain.accepting,

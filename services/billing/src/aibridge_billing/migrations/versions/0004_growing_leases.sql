@@ -79,3 +79,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
     '"},"usage_source":"', (ARRAY['final', 'partial', 'estimated', 'none'])[source],
     '"}')
 $$;
+
+-- Debt is watched: a scrape must not read every account.
+CREATE INDEX account_in_debt ON account (id) WHERE debt_utok > 0;
+CREATE INDEX usage_dead_letter_unresolved ON usage_dead_letter (id) WHERE resolved_at IS NULL;
