@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from tests.faults.clocks import Clocks
 from tests.faults.report import report
 from tests.faults.rows import ROWS
 from tests.faults.scene import Result, Row, run_row
@@ -44,7 +45,7 @@ def main() -> int:
     print(f"{len(rows)} rows, seed {seed}; the product starts", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="aib-faults-"))
     try:
-        with product(folder, settings=SETTINGS):
+        with product(folder, settings={**SETTINGS, **Clocks(folder).prepare()}):
             results = asyncio.run(_run(rows, Stage(folder), seed))
     finally:
         if not arguments.keep:

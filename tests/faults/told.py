@@ -1,8 +1,8 @@
 """Rows 27 to 29: a key is revoked, a clock is wrong, the bus carries nonsense."""
 
 import asyncio
-import shutil
 
+import httpx
 import msgspec
 
 from aibridge_common.bus.nats import Bus, BusUnavailable
@@ -11,12 +11,15 @@ from aibridge_common.events.usage import SUBJECT
 from aibridge_common.ids import uuid7
 from aibridge_common.settings import Secret
 from aibridge_common.usage import Usage
+from tests.faults.clocks import SERVICES, Clocks
 from tests.faults.scene import Row, Scene, Skipped
 from tests.faults.truth import Bounds
 from tests.fixtures.books import envelope, usage_event
 
 REFUSED_WITHIN_S = 1.0
 SETTLED_WITHIN_S = 5.0
+AHEAD_S = 600
+LAG = "aibridge_billing_usage_lag_seconds "
 TOO_LONG = b"x" * 10 * 2**20
 
 
@@ -36,11 +39,47 @@ async def key_revoked(scene: Scene) -> None:
     scene.measure(f"last accepted {late_s:.2f} s after, {len(refused)} refused")
 
 
-async def clock_ahead(_scene: Scene) -> None:
-    """Ten minutes, on billing or the router."""
-    if shutil.which("faketime") is None:
-        raise Skipped("needs faketime, which is not installed")
-    raise Skipped("faketime is here, but this row is not written yet")
+async def clock_ahead(scene: Scene) -> None:
+    """Ten minutes, on the router and then on billing, and back; each is killed while it is ahead."""
+    clocks = Clocks(scene.stage.home.parent)
+    if not clocks.can_move:
+        raise Skipped("needs Linux and a C compiler")
+    for name in SERVICES:
+        clocks.move(name, 0)
+        async with scene.under_load(4.0):
+            clocks.move(name, AHEAD_S)
+            await asyncio.sleep(35.0)  # longer than a lease
+            refused = [one for one in scene.done if not one.served]
+            scene.check(not refused, f"{len(refused)} were refused though nothing was away")
+            await _is_ahead(scene, name)
+            await scene.stage.crash(name)
+            await asyncio.sleep(5.0)
+            clocks.move(name, 0)
+            await scene.stage.crash(name)
+            await asyncio.sleep(8.0)
+    held = await scene.query(
+        "SELECT 1 FROM billing.reservation WHERE state = 0"
+        " AND hard_expires_at NOT BETWEEN now() AND now() + interval '17 minutes'"
+    )
+    scene.check(not held, f"{len(held)} leases end when none should")
+    scene.measure(f"{len(scene.served())} of {len(scene.done)} served")
+
+
+async def _is_ahead(scene: Scene, name: str) -> None:
+    """The row proves something only if the service believed the clock."""
+    record = scene.stage.record
+    if name == "router":
+        newest = await scene.query(
+            "SELECT max(extract(epoch FROM occurred_at - recorded_at)) FROM billing.usage_event"
+        )
+        ahead_s = float(newest[0][0])
+    else:
+        headers = {"authorization": f"Bearer {record.service_token}"}
+        async with httpx.AsyncClient(headers=headers, trust_env=False) as http:
+            told = (await http.get(f"{record.billing_url}/metrics")).text
+        [line] = [each for each in told.splitlines() if each.startswith(LAG)]
+        ahead_s = float(line.removeprefix(LAG))
+    scene.check(ahead_s > AHEAD_S - 60, f"{name} is only {ahead_s:.0f} s ahead")
 
 
 async def poison(scene: Scene) -> None:

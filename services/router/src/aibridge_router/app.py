@@ -60,6 +60,11 @@ class Running:
         self.admin: Administration | None = None
         self.measure: Callable[[], list[Measured]] | None = None
 
+    def administration(self) -> Administration:
+        """What the admin API changes."""
+        assert self.admin is not None, "the server serves only after start-up"
+        return self.admin
+
     async def measured(self) -> list[Measured]:
         """What to watch, now."""
         assert self.measure is not None, "the server serves only after start-up"
@@ -95,10 +100,6 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
     async def relay(scope: Scope, receive: Receive, send: Send) -> None:
         assert state.relay is not None, "the server serves only after start-up"
         await state.relay(scope, receive, send)
-
-    def admin() -> Administration:
-        assert state.admin is not None, "the server serves only after start-up"
-        return state.admin
 
     async def database_ready() -> bool:
         return await answers(database)
@@ -162,7 +163,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
     paths = [path for path in EXACT if not path.endswith("/models")]
     return Litestar(
         [
-            admin_api(guard, admin),
+            admin_api(guard, state.administration),
             asgi(paths, copy_scope=False)(relay),
             *(
                 asgi(prefix, is_mount=True, copy_scope=False)(relay)
