@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SERVICES = ("router", "billing")
+_FLAGS = ("-O2", "-std=gnu11", "-Wall", "-Werror", "-shared", "-fPIC")
 _SOURCE = Path(__file__).parent / "native" / "clock.c"
 
 
@@ -30,8 +31,7 @@ class Clocks:
         if compiler is None or os.uname().sysname != "Linux":
             return {}
         subprocess.run(
-            [compiler, "-O2", "-std=gnu11", "-Wall", "-Werror", "-shared", "-fPIC"]
-            + ["-o", str(self._library), str(_SOURCE)],
+            [compiler, *_FLAGS, "-o", str(self._library), str(_SOURCE)],
             check=True,
         )
         for name in SERVICES:

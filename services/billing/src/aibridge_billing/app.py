@@ -24,9 +24,9 @@ from aibridge_common.bus.nats import Bus
 from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import answers, open_database
 from aibridge_common.settings import parse_tokens
-from aibridge_common.telemetry.metrics import Measured, metrics_route
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
+from aibridge_common.web.metrics import Measured, metrics_route
 from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
 

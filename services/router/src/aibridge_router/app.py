@@ -17,10 +17,10 @@ from aibridge_common.clock import Clock, SystemClock
 from aibridge_common.db.engine import answers, open_database
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX
 from aibridge_common.settings import parse_tokens
-from aibridge_common.telemetry.metrics import Measured, metrics_route
 from aibridge_common.web.drain import Drain
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
+from aibridge_common.web.metrics import Measured, metrics_route
 from aibridge_common.web.overload import Limiter, watch_lag
 from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised

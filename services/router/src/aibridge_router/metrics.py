@@ -1,6 +1,6 @@
 """What to watch of a router: its spool, and what runs."""
 
-from aibridge_common.telemetry.metrics import Measured
+from aibridge_common.web.metrics import Measured
 from aibridge_router.exchange.pump import Pumps
 from aibridge_router.spool.spool import Spool
 

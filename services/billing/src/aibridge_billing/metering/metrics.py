@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from aibridge_billing.metering.consumer import Counters
 from aibridge_common.db.engine import Database, transaction
-from aibridge_common.telemetry.metrics import Measured
+from aibridge_common.web.metrics import Measured
 
 _LEDGER = text("""
   SELECT (SELECT coalesce(sum(debt_utok), 0) FROM account WHERE debt_utok > 0) AS debt_microtokens,

@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from aibridge_common.telemetry.metrics import Measured, exposition
+from aibridge_common.web.metrics import Measured, exposition
 
 
 def test_a_scraper_reads_what_was_measured() -> None:
