@@ -22,7 +22,7 @@ EVENTS_MAX = 200
 EVENTS_BYTES_MAX = 240 * 1024
 """The stream takes 256 KiB with the envelope and its headers."""
 
-GATHER_S = 0.02
+GATHER_S = 0.05
 IN_FLIGHT_MAX = 8
 RETRY_S, RETRY_S_MAX = 0.1, 5.0
 READ_BYTES = 512 * 1024

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from aibridge_router.spool.segment import SEGMENT_BYTES_MAX, Position, SegmentName
 
-BATCH_WAIT_S = 0.005
-"""Finals that end within this share one wait for the disk."""
+BATCH_WAIT_S = 0.02
+"""Finals that end within this share one wait for the disk. So much may be estimated after a power cut, at our cost."""
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Errors that end when somebody makes room. All others mean that the disk cannot be trusted."""
