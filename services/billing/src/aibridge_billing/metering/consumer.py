@@ -20,7 +20,7 @@ from aibridge_common.clock import Clock
 from aibridge_common.events.usage import APPLIED_SUBJECT, STREAM, SUBJECT
 from aibridge_common.telemetry.log import get_logger
 
-FETCH_MESSAGES_MAX = 8
+FETCH_MESSAGES_MAX = 16
 FETCH_TIMEOUT_S = 1.0
 RETRY_S = 5.0
 IN_PROGRESS_EVERY_S = 20.0
