@@ -80,7 +80,10 @@ def _settings(name: str, wiring: Wiring) -> dict[str, str]:
                 "DEMO_KEY": known.demo_key,
             }
         case "billing":
-            return stored | {"LISTEN": f"{LOOPBACK}:{at.ports.billing}"}
+            return stored | {
+                "LISTEN": f"{LOOPBACK}:{at.ports.billing}",
+                "NATS_MONITOR_URL": f"http://{LOOPBACK}:{at.ports.nats_monitor}",
+            }
         case _:
             return stored | {
                 "LISTEN": at.router_url,

@@ -20,6 +20,7 @@ from aibridge_billing.pricing.book import PriceBook
 from aibridge_billing.pricing.controllers import RateCardController
 from aibridge_billing.receipts.controllers import ReceiptController
 from aibridge_billing.settings import Settings
+from aibridge_common.bus.durability import warn_unless_durable
 from aibridge_common.bus.nats import Bus
 from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import answers, open_database
@@ -49,6 +50,7 @@ def create_app(settings: Settings) -> Litestar:
     async def running(_app: Litestar) -> AsyncGenerator[None]:
         bus = await Bus.connect(settings.nats_url.reveal(), "billing")
         buses.append(bus)
+        await warn_unless_durable(settings.nats_monitor_url)
         await bus.ensure_stream(usage_stream(settings.stream_replicas))
         settlement = Settlement(database, PriceBook(database))
         consumer = UsageConsumer(bus, settlement, SystemClock(), settings.stream_replicas)

@@ -12,6 +12,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     database_url: Secret
     nats_url: Secret
+    nats_monitor_url: str = ""
     service_tokens: Secret
     listen: str = "127.0.0.1:3004"
     stream_replicas: int = 1
