@@ -49,6 +49,7 @@ ROUTES = {
         ("GET", "/v1/balance"),
         ("GET", "/v1/usage"),
         ("GET", "/v1/spool/{router:str}"),
+        ("GET", "/v1/own-usage"),
         ("GET", "/v1/receipts"),
         ("GET", "/v1/receipts/{request_id:str}"),
         ("POST", "/v1/leases"),
@@ -59,6 +60,10 @@ ROUTES = {
     },
     "router": {
         ("GET", "/metrics"),
+        ("GET", "/v1/accounts/{account_id:uuid}/own-keys"),
+        ("POST", "/v1/accounts/{account_id:uuid}/own-keys"),
+        ("PUT", "/v1/accounts/{account_id:uuid}/own-keys/{key_id:uuid}"),
+        ("DELETE", "/v1/accounts/{account_id:uuid}/own-keys/{key_id:uuid}"),
         ("GET", "/v1/admin/chains"),
         ("PUT", "/v1/admin/chains/{model:path}"),
         ("DELETE", "/v1/admin/chains/{model:path}"),

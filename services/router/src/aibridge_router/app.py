@@ -26,6 +26,8 @@ from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
 from aibridge_router.api.admin.administration import Administration
 from aibridge_router.api.admin.controllers import admin_api
+from aibridge_router.api.own_keys.controllers import own_keys_api
+from aibridge_router.api.own_keys.service import OwnKeys
 from aibridge_router.api.relay import Relay
 from aibridge_router.catalog.refresh import CatalogRefresh
 from aibridge_router.catalog.registry import Registry
@@ -58,12 +60,18 @@ class Running:
         self.catalog: CatalogRefresh | None = None
         self.egress = EgressPool()
         self.admin: Administration | None = None
+        self.own_keys: OwnKeys | None = None
         self.measure: Callable[[], list[Measured]] | None = None
 
     def administration(self) -> Administration:
         """What the admin API changes."""
         assert self.admin is not None, "the server serves only after start-up"
         return self.admin
+
+    def customers_keys(self) -> OwnKeys:
+        """What customers do about their own keys."""
+        assert self.own_keys is not None, "the server serves only after start-up"
+        return self.own_keys
 
     async def measured(self) -> list[Measured]:
         """What to watch, now."""
@@ -131,6 +139,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
         catalog = state.catalog = CatalogRefresh(database, billing, sealer, clock, on_loaded)
         prober = EgressProber(egress, pools, catalog.base_urls, clock)
         state.admin = Administration(database, sealer, bus, egress, health, clock, settings.name)
+        state.own_keys = OwnKeys(database, sealer, bus, catalog, pools, egress, clock)
         limiter = Limiter(settings.concurrency_max, settings.lag_max_ms / 1000)
         state.relay = Relay(guard, catalog, services, pumps, limiter, drain)
         drain.on_last_call(pumps.cut)
@@ -164,6 +173,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
     return Litestar(
         [
             admin_api(guard, state.administration),
+            own_keys_api(guard, state.customers_keys),
             asgi(paths, copy_scope=False)(relay),
             *(
                 asgi(prefix, is_mount=True, copy_scope=False)(relay)

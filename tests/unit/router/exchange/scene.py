@@ -23,7 +23,7 @@ from aibridge_common.ids import uuid7
 from aibridge_common.settings import Secret
 from aibridge_common.usage import Multipliers
 from aibridge_common.web.client import Client
-from aibridge_router.catalog.registry import Registry, UpstreamKey
+from aibridge_router.catalog.registry import OwnKey, Registry, UpstreamKey
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.exchange.asked import read_asked
 from aibridge_router.exchange.exchange import Exchange, Services
@@ -303,6 +303,8 @@ class Scene:
         """Base URLs of providers that are not the vendor."""
         self.cards: dict[str, Multipliers] = {}
         """Prices that are not `CARD`, by model."""
+        self.keys: dict[str, list[UpstreamKey]] = {}
+        """The operator's keys of a provider, where they are not one each."""
         self.rules = Rules()
         self.left_s = 7.0
 
@@ -313,6 +315,7 @@ class Scene:
         path: str = "",
         *,
         continuable: bool = False,
+        own_keys: Sequence[OwnKey] = (),
     ) -> Exchange:
         endpoint = find_endpoint(path or PATHS[dialect])
         assert endpoint is not None
@@ -327,7 +330,7 @@ class Scene:
         sent = BODIES[dialect] if body is None else body
         asked = read_asked(endpoint, self.registry(), sent, inbound.query, continuation=continuable)
         client = Client(self.browser.receive, self.browser.send)
-        return Exchange(self.services, inbound, asked, self.rules, client)
+        return Exchange(self.services, inbound, asked, self.rules, client, own_keys)
 
     async def serve(self, dialect: str, body: bytes | None = None, path: str = "") -> Browser:
         """One exchange from its start to its end."""
@@ -340,6 +343,7 @@ class Scene:
             chains=self.chains,
             elsewhere=self.elsewhere,
             multipliers=self.cards,
+            keys=self.keys,
             **self.model_options,
         )
 
@@ -363,6 +367,7 @@ def registry(
     chains: Sequence[Chain] = (),
     elsewhere: Mapping[str, str] = NOTHING,
     multipliers: Mapping[str, Multipliers] = NOTHING,
+    keys: Mapping[str, list[UpstreamKey]] = NOTHING,
     **model_options: Any,
 ) -> Registry:
     def base(provider: str) -> str:
@@ -426,11 +431,11 @@ def registry(
         )
         for one in models
     ]
-    keys = {
+    all_keys = {
         provider.name: [UpstreamKey(id=UUID(int=number), secret=Secret(KEY))]
         for number, provider in enumerate(providers)
     }
-    return Registry(models, providers, keys, cards, chains=list(chains))
+    return Registry(models, providers, {**all_keys, **keys}, cards, chains=list(chains))
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """Billing's API as the other services see it."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from aibridge_common.contracts.billing import (
     Balance,
     ExtendLease,
     Lease,
+    OwnKeyUsage,
     RateCard,
     ReceiptPage,
     ReleaseLease,
@@ -64,6 +66,19 @@ class BillingClient(ServiceClient):
         if cursor is not None:
             query["cursor"] = cursor
         return await self.call(UsagePage, "GET", "/v1/usage", query=query)
+
+    async def own_usage(
+        self, account_id: UUID, since: datetime | None = None, until: datetime | None = None
+    ) -> list[OwnKeyUsage]:
+        """What was used with the customer's own keys, by day and model; the last 30 days where no time is said."""
+        said = {"since": since, "until": until}
+        query = {name: at.isoformat() for name, at in said.items() if at is not None}
+        return await self.call(
+            list[OwnKeyUsage],
+            "GET",
+            "/v1/own-usage",
+            query={"account_id": str(account_id), **query},
+        )
 
     async def receipts(
         self, account_id: UUID, *, limit: int = 100, cursor: str | None = None

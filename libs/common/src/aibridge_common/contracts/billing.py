@@ -1,6 +1,6 @@
 """What billing answers to the other services. Amounts travel as decimal strings: they outgrow 2^53."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -108,6 +108,18 @@ class UsagePage(Reply, frozen=True, kw_only=True, omit_defaults=True):
 
     rows: list[UsageRow]
     next: str | None = None
+
+
+class OwnKeyUsage(Reply, frozen=True, kw_only=True):
+    """What was used of a model with the customer's own key in a day (UTC); nothing of it is charged."""
+
+    day: date
+    provider: str
+    model: str
+    requests: int
+    input_tokens: str
+    cached_tokens: str
+    output_tokens: str
 
 
 class ByKind(Reply, frozen=True, kw_only=True):

@@ -14,6 +14,41 @@ Health = Literal["healthy", "dead", "blocked", "unreachable"]
 """Dead: the egress itself. Blocked: the vendor turns this exit away. Unreachable: only from here."""
 
 
+OnFailure = Literal["go_on", "stop"]
+"""What follows when a customer's own key fails: on with the operator's keys and the customer's tokens, or nothing."""
+
+Priority = Annotated[int, Meta(ge=1, le=100, examples=[1])]
+
+
+class AddOwnKey(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A customer's own key; it is tested, sealed, and never shown again."""
+
+    provider: Annotated[Name, Meta(examples=["anthropic"])]
+    key: Annotated[str, Meta(min_length=8, max_length=500, pattern=r"^[!-~]+$")]
+    name: Annotated[str, Meta(min_length=1, max_length=100, examples=["team key"])] = "own key"
+    priority: Priority = 1
+    on_failure: OnFailure = "go_on"
+
+
+class ChangeOwnKey(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When it is tried, lowest first, and what follows when it fails."""
+
+    priority: Priority
+    on_failure: OnFailure
+
+
+class OwnKeyShown(Reply, frozen=True, kw_only=True):
+    """All that is ever shown of an own key; `hint` are its last characters."""
+
+    id: UUID
+    provider: str
+    name: str
+    hint: str
+    priority: int
+    on_failure: OnFailure
+    created_at: datetime
+
+
 class PutChain(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which models stand in, in order."""
 

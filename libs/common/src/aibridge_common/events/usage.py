@@ -81,6 +81,8 @@ class UsageRecorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every call that was made, in order; the last one is what is charged."""
     reported: list[Raw] = []
     """The provider's own usage objects, as they came: the first and the last."""
+    own_key: bool = False
+    """Whether the customer's own key was used: it is counted on its own, and nothing is charged."""
     doubt: str | None = None
     """Why its counts are not believed: it is kept for people to look at, and not charged."""
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from aibridge_billing.ledger.journal import Charge, Settled, settle
 from aibridge_billing.metering.applied import Numbers, note_applied
 from aibridge_billing.metering.dead_letters import bury
+from aibridge_billing.metering.own_keys import count_own_usage
 from aibridge_billing.pricing.book import PriceBook
 from aibridge_common.db.engine import Database, Transaction, transaction
 from aibridge_common.errors import AIBridgeError
@@ -90,12 +91,16 @@ class Settlement:
         """
         read = [_read(payload) for payload in payloads]
         charges: list[Charge] = []
+        own: list[UsageRecorded] = []
         unsettled: list[_Unsettled] = []
         for envelope in read:
             unsettled += envelope.unreadable
             for event in envelope.events:
                 if event.doubt is not None:
                     unsettled.append(_of(event, event.doubt))
+                    continue
+                if event.own_key:
+                    own.append(event)
                     continue
                 try:
                     price = await self._prices.price(event)
@@ -105,11 +110,11 @@ class Settlement:
                     charges.append(Charge(event=event, charge_microtokens=price))
         numbers = [envelope.numbers for envelope in read if envelope.numbers is not None]
         try:
-            settled, buried = await self._commit(charges, unsettled, numbers, settle_all)
+            settled, buried = await self._commit(charges, own, unsettled, numbers, settle_all)
         except DBAPIError as error:
             if not is_the_events_fault(error):
                 raise
-            settled, buried = await self._commit(charges, unsettled, numbers, settle_the_good)
+            settled, buried = await self._commit(charges, own, unsettled, numbers, settle_the_good)
         for letter in buried:
             self._log.error(
                 "usage.dead_letter", event_id=str(letter.event_id), reason=letter.reason
@@ -120,6 +125,7 @@ class Settlement:
     async def _commit(
         self,
         charges: list[Charge],
+        own: list[UsageRecorded],
         unsettled: list[_Unsettled],
         numbers: list[Numbers],
         settle_them: Settle,
@@ -130,8 +136,12 @@ class Settlement:
             letters = [*unsettled, *(_of(charge.event, reason) for charge, reason in refused)]
             for letter in letters:
                 await bury(tx, letter.event_id, letter.document, letter.reason)
+            counted = await count_own_usage(tx, own)
             await note_applied(tx, numbers)
-        return settled, letters
+        return Settled(
+            applied=settled.applied + counted,
+            duplicates=settled.duplicates + len(own) - counted,
+        ), letters
 
 
 async def settle_all(tx: Transaction, charges: list[Charge], _refused: list[Refused]) -> Settled:

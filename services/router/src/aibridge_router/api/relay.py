@@ -139,7 +139,8 @@ class Relay:
             return await _send_json(client, self._explain(registry, inbound, rules, body), inbound)
         continuation = rules.failover and inbound.options.continuation
         asked = read_asked(endpoint, registry, body, inbound.query, continuation=continuation)
-        exchange = Exchange(self._services, inbound, asked, rules, client)
+        own_keys = registry.own_keys(inbound.account_id)
+        exchange = Exchange(self._services, inbound, asked, rules, client, own_keys)
         now_s = self._services.clock.monotonic_s()
         repeats = self._services.repeats
         repeats.refuse_poison(now_s, inbound.account_id, inbound.path, body)

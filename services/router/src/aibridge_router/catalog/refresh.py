@@ -14,11 +14,13 @@ from aibridge_common.db.engine import Database, transaction
 from aibridge_common.errors import AIBridgeError
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT, PRICES_CHANGED_SUBJECT
 from aibridge_common.proxy import Proxy
+from aibridge_common.settings import Secret
 from aibridge_common.telemetry.log import get_logger
-from aibridge_router.catalog.registry import Registry, UpstreamKey
+from aibridge_router.catalog.own_keys import SealedOwnKey, read_own_keys
+from aibridge_router.catalog.registry import OwnKey, Registry, UpstreamKey
 from aibridge_router.catalog.store import SealedEgress, read_catalog
 from aibridge_router.upstream.egress import WayOut
-from aibridge_router.upstream.sealed import Sealer
+from aibridge_router.upstream.sealed import CannotUnseal, Sealer
 
 EVERY_S = 30.0
 RETRY_S = 0.5
@@ -41,6 +43,7 @@ class CatalogRefresh:
         self._clock = clock
         self._on_loaded = on_loaded
         self._changed = anyio.Event()
+        self._opened: dict[bytes, Secret] = {}
         self._log = get_logger()
         self.registry: Registry | None = None
 
@@ -83,6 +86,7 @@ class CatalogRefresh:
         """The catalogue as it is now, with today's prices."""
         async with transaction(self._database) as tx:
             rows = await read_catalog(tx)
+            own = await read_own_keys(tx)
         cards = await self._billing.rate_cards()
         keys: dict[str, list[UpstreamKey]] = {}
         for row in rows.keys:
@@ -97,7 +101,34 @@ class CatalogRefresh:
             chains=catalog.chains,
             egresses=self._ways_out(rows.egresses),
             routing=catalog.routing,
+            own_keys=self._own_keys(own),
         )
+
+    def _own_keys(self, rows: list[SealedOwnKey]) -> list[OwnKey]:
+        """One that does not open concerns its owner alone; the others are opened once."""
+        opened: dict[bytes, Secret] = {}
+        keys: list[OwnKey] = []
+        for row in rows:
+            try:
+                secret = self._opened.get(row.sealed) or self._sealer.unseal(
+                    row.sealed, row.id, row.bound_to
+                )
+            except CannotUnseal:
+                self._log.error("own_key.not_opened", key_id=str(row.id))
+                continue
+            opened[row.sealed] = secret
+            keys.append(
+                OwnKey(
+                    id=row.id,
+                    account_id=row.account_id,
+                    provider=row.provider,
+                    secret=secret,
+                    priority=row.priority,
+                    on_failure=row.on_failure,
+                )
+            )
+        self._opened = opened
+        return keys
 
     def _ways_out(self, rows: list[SealedEgress]) -> list[WayOut]:
         """Those that are on. Where all are off none takes a request: that must not mean to leave directly."""

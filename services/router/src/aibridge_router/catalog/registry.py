@@ -1,12 +1,13 @@
 """The catalogue in memory: what a request looks up. Replaced as a whole when a row changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from msgspec import Struct
 
 from aibridge_common.catalog import Chain, Model, Provider, Routing, Sibling
 from aibridge_common.contracts.billing import RateCard
+from aibridge_common.contracts.router import OnFailure
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import ModelNotFound, Unavailable
 from aibridge_common.settings import Secret
@@ -18,6 +19,17 @@ class UpstreamKey(Struct, frozen=True, kw_only=True):
 
     id: UUID
     secret: Secret
+
+
+class OwnKey(Struct, frozen=True, kw_only=True):
+    """A customer's own key at a provider; the lowest `priority` is tried first."""
+
+    id: UUID
+    account_id: UUID
+    provider: str
+    secret: Secret
+    priority: int
+    on_failure: OnFailure
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -50,6 +62,8 @@ class ChainOfTargets(Struct, frozen=True, kw_only=True):
     model: Model
     targets: tuple[Target, ...]
     missing: tuple[Missing, ...]
+    hosts: tuple[Target, ...] = ()
+    """Where the model itself is, also where the operator has no key: for customers' own."""
 
 
 class Registry:
@@ -65,16 +79,25 @@ class Registry:
         chains: list[Chain] | None = None,
         egresses: list[WayOut] | None = None,
         routing: Routing | None = None,
+        own_keys: Sequence[OwnKey] = (),
     ) -> None:
         self._names = {name: model for model in models for name in [model.id, *model.aliases]}
         self._providers = {provider.name: provider for provider in providers}
+        self.providers: Mapping[str, Provider] = self._providers
         self._keys = {name: tuple(of_provider) for name, of_provider in keys.items()}
         self._cards = {card.model: card for card in cards}
         self._backups = {chain.model: chain.backups for chain in chains or ()}
         self.models = models
         self.routing = routing or Routing()
         self.egresses = tuple(egresses or ())
+        self._own_keys: dict[UUID, list[OwnKey]] = {}
+        for key in sorted(own_keys, key=lambda key: key.priority):
+            self._own_keys.setdefault(key.account_id, []).append(key)
         self._chains = {model.id: self._resolve(model) for model in models}
+
+    def own_keys(self, account_id: UUID) -> Sequence[OwnKey]:
+        """A customer's own keys, in the order in which they are tried."""
+        return self._own_keys.get(account_id, ())
 
     def find(self, name: str) -> Model:
         """The model behind an id or alias. Raises `ModelNotFound`."""
@@ -110,13 +133,23 @@ class Registry:
             model=model,
             targets=tuple(place for place in places if isinstance(place, Target)),
             missing=tuple(place for place in places if isinstance(place, Missing)),
+            hosts=tuple(self._hosts_of(model)),
         )
 
-    def _places_of(self, model: Model) -> list[Target | Missing]:
+    def _hosts_of(self, model: Model) -> Iterator[Target]:
+        card = self._cards.get(model.id)
+        if card is not None:
+            for host in self._siblings_of(model):
+                yield self._target(model, host, card)
+
+    def _siblings_of(self, model: Model) -> list[Sibling]:
         own = Sibling(
             provider=model.provider, upstream_model=model.upstream_model, dialect=model.dialect
         )
-        return [self._place(model, host) for host in [own, *model.siblings]]
+        return [own, *model.siblings]
+
+    def _places_of(self, model: Model) -> list[Target | Missing]:
+        return [self._place(model, host) for host in self._siblings_of(model)]
 
     def _place(self, model: Model, host: Sibling) -> Target | Missing:
         provider = self._providers[host.provider]
@@ -126,11 +159,15 @@ class Registry:
         if not keys or card is None:
             reason = f"the operator has set no {title} key" if not keys else "it has no price"
             return Missing(model=model.id, provider=provider.name, reason=reason)
+        return self._target(model, host, card)
+
+    def _target(self, model: Model, host: Sibling, card: RateCard) -> Target:
+        provider = self._providers[host.provider]
         return Target(
             model=model,
             provider=provider,
             upstream_model=host.upstream_model or model.id,
             own_dialect=host.dialect or next(iter(provider.paths)),
-            keys=keys,
+            keys=self._keys.get(provider.name, ()),
             card=card,
         )

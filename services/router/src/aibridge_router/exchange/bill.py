@@ -121,19 +121,24 @@ class Bill:
     def note_start(self, attempt: Attempt) -> None:
         """Before the first provider is asked: from here on this leg is charged even if this process dies.
 
-        Raises `Unavailable` when the disk is full.
+        With a customer's own key nothing is held, and what is noted is only counted. Raises `Unavailable` when the
+        disk is full.
         """
         if self._noted:
             return
-        hold, target = self._hold, attempt.step.target
-        assert hold is not None, "nothing is sent without a hold"
+        hold, target, own = self._hold, attempt.step.target, attempt.step.own
+        assert own or hold is not None, "nothing is sent without a hold"
+        if own:
+            self.look_again_tokens = _NEVER
+            if not self._spool.has_room:
+                return  # it is served all the same, and not counted
         self._spool.start(
             Start(
                 request_id=self._leg_id,
                 account_id=self._inbound.account_id,
                 key_id=self._inbound.key_id,
-                lease_id=hold.lease_id,
-                hold_microtokens=hold.amount_microtokens,
+                lease_id=hold.lease_id if hold is not None else None,
+                hold_microtokens=hold.amount_microtokens if hold is not None else 0,
                 requested_model=self._asked.head.model,
                 model=target.model.id,
                 provider=target.provider.name,
@@ -142,9 +147,14 @@ class Bill:
                 endpoint=self._asked.dialect.value,
                 stream=self._asked.head.stream,
                 at=self._clock.now(),
+                own_key=own,
             )
         )
         self._noted = True
+
+    def own_key_failed(self) -> None:
+        """What follows is asked with other keys, and noted anew."""
+        self._end_noted()
 
     def note_progress(self, attempt: Attempt, tap: CarriedStream) -> None:
         """How much of a stream has passed."""
@@ -172,16 +182,16 @@ class Bill:
         """Charge what the attempt gave, once, and free the rest of the hold; what follows is another leg."""
         attempt.settled = True
         hold, self._hold = self._hold, None
-        assert hold is not None, "nothing is sent without a hold"
         charge = charge_for(began, attempt, ending, hold, self._clock, leg=self._leg)
         sequence = 0
-        if charge.event is None:
+        if charge.event is None or not self._noted:
             self._end_noted()
         else:
             sequence = self._spool.final(charge.event)
             self._noted = False
         self._leg += 1
-        self._wallets.finish(hold, charge.amount_microtokens, sequence)
+        if hold is not None:
+            self._wallets.finish(hold, charge.amount_microtokens, sequence)
         return charge.usage
 
     def write(self) -> None:

@@ -71,7 +71,7 @@ def ending_of(attempt: Attempt, reply: WholeReply | None, left_by_client: bool) 
 
 
 def charge_for(
-    began: Began, attempt: Attempt, ending: Ending, hold: Hold, clock: Clock, *, leg: int
+    began: Began, attempt: Attempt, ending: Ending, hold: Hold | None, clock: Clock, *, leg: int
 ) -> Charge:
     """Price the attempt at the model that answered. `leg` counts the models that gave one answer, from 0."""
     settlement = settle(ending)
@@ -85,7 +85,7 @@ def charge_for(
         request_id=inbound.request_id if leg else None,
         account_id=inbound.account_id,
         key_id=inbound.key_id,
-        lease_id=hold.lease_id,
+        lease_id=hold.lease_id if hold is not None else None,
         requested_model=began.asked.head.model,
         billed_model=target.model.id,
         provider=target.provider.name,
@@ -100,10 +100,13 @@ def charge_for(
         total_ms=int((now_s - began.at_s) * 1000),
         attempts=list(began.attempts),
         reported=attempt.reported.objects(),
+        own_key=attempt.step.own,
         doubt=settlement.usage.doubt(target.model.context_tokens),
     )
     if event.doubt is not None:
         get_logger().error("usage.implausible", request_id=inbound.public_id, reason=event.doubt)
+        return Charge(usage=settlement.usage, amount_microtokens=0, event=event)
+    if event.own_key:
         return Charge(usage=settlement.usage, amount_microtokens=0, event=event)
     amount = charge_microtokens(settlement.usage, target.card.multipliers)
     return Charge(usage=settlement.usage, amount_microtokens=amount, event=event)

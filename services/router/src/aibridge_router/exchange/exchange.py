@@ -6,7 +6,7 @@ Runs detached from the client: see `pump`.
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 from msgspec import Struct, structs
@@ -27,6 +27,7 @@ from aibridge_common.usage import Usage
 from aibridge_common.web.client import Client
 from aibridge_router.canonical.codec import AnswerContext
 from aibridge_router.canonical.content import Data
+from aibridge_router.catalog.registry import OwnKey
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.dialects.splice import tell_in_last
 from aibridge_router.exchange.asked import Asked
@@ -46,6 +47,7 @@ from aibridge_router.exchange.continuation import ContinuableStream
 from aibridge_router.exchange.giving_up import all_failed, none_tried
 from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.inline import FetchFirst
+from aibridge_router.exchange.own_key import step_with_own_key, words_for_own_key
 from aibridge_router.exchange.plan import Plan, plan_attempt
 from aibridge_router.exchange.refusals import words_for
 from aibridge_router.exchange.repeats import Answer, Repeats, fingerprint
@@ -55,6 +57,7 @@ from aibridge_router.exchange.ways_out import WaysOut
 from aibridge_router.failover.budget import Budget
 from aibridge_router.failover.failure import Failure
 from aibridge_router.failover.health import Health
+from aibridge_router.failover.policy import REACTIONS, Then
 from aibridge_router.failover.walk import Rules, Step, Walk
 from aibridge_router.spool.spool import Spool
 from aibridge_router.upstream.egress import EgressPool
@@ -116,6 +119,7 @@ class Exchange:
         asked: Asked,
         rules: Rules,
         client: Client,
+        own_keys: Sequence[OwnKey] = (),
     ) -> None:
         self._services = services
         self._inbound = inbound
@@ -136,6 +140,9 @@ class Exchange:
         self._speaking: Attempt | None = None
         """Whose stream the client hears, also while another is asked to go on with it."""
         self._failed: list[tuple[Step, AttemptFailed]] = []
+        self._own_keys = own_keys
+        self._own_failed: list[tuple[Step, AttemptFailed]] = []
+        """What went wrong with the customer's own keys; nothing is told of it once others answer."""
         self._fetched: dict[str, Data] = {}
         self._reply: WholeReply | None = None
         self._legs: list[dict[str, object]] = []
@@ -175,9 +182,11 @@ class Exchange:
 
     async def _serve(self) -> None:
         services, walk = self._services, self._walk
-        services.spool.check_room()
         if self.streams:
             self.client.watch()
+        if self._own_keys and await self._serve_with_own_key():
+            return
+        services.spool.check_room()
         while (step := walk.next(services.clock.monotonic_s())) is not None:
             plan = await self._afforded(step)
             if plan is None:
@@ -190,6 +199,24 @@ class Exchange:
                 return
             await self._look_for_client()
         await self._give_up()
+
+    async def _serve_with_own_key(self) -> bool:
+        """Ask with the customer's own keys first; whether that is the end of it, well or not."""
+        for key in self._own_keys:
+            step = step_with_own_key(self._asked.chain, key)
+            plan = await self._planned(step) if step is not None else None
+            if step is None or plan is None:
+                continue
+            if await self._try(step, plan):
+                return True
+            self._bill.own_key_failed()
+            _, failed = self._own_failed[-1]
+            if REACTIONS[failed.failure].then is Then.STOP and failed.verbatim is not None:
+                await self._pass_on(step, failed.verbatim)
+                return True
+            if key.on_failure == "stop" or not self._has_time:
+                raise words_for_own_key(failed, step.target.provider)
+        return False
 
     async def _look_for_client(self) -> None:
         """Nothing more is asked for a client that left; one that waits for a whole answer is watched only now."""
@@ -242,9 +269,9 @@ class Exchange:
         services = self._services
         health, clock = services.health, services.clock
         began_s = self._attempt_began_s = clock.monotonic_s()
-        if self._walk.lost_its_turn(began_s, step):
+        if not step.own and self._walk.lost_its_turn(began_s, step):
             return False
-        probe = self._walk.begin(began_s, step)
+        probe = not step.own and self._walk.begin(began_s, step)
         way_out = self._ways_out.take(began_s, step.target)
         if way_out is None:
             failure = Failure.EGRESS
@@ -278,11 +305,13 @@ class Exchange:
             self._note_failure(step, failed, probe=probe)
             return False
         except BaseException:
-            health.abandoned(step.way, probe=probe)
+            if not step.own:
+                health.abandoned(step.way, probe=probe)
             raise
         self._first_content_s = clock.monotonic_s()
         self.deadline_s = min(self.deadline_s, began_s + step.target.model.total_timeout_s)
-        health.succeeded(self._first_content_s, step.way, probe=probe)
+        if not step.own:
+            health.succeeded(self._first_content_s, step.way, probe=probe)
         self._ways_out.served(self._first_content_s, way_out, step.target)
         if reply is None:
             await self._stream(attempt)
@@ -298,13 +327,17 @@ class Exchange:
                 provider=target.provider.name,
                 ended=ended,
                 took_ms=int((now_s - self._attempt_began_s) * 1000),
+                own_key=step.own,
             )
         )
 
     def _note_failure(self, step: Step, failed: AttemptFailed, *, probe: bool) -> None:
         now_s = self._services.clock.monotonic_s()
-        self._failed.append((step, failed))
         self._note_attempt(step, failed.failure.value, now_s)
+        if step.own:
+            self._own_failed.append((step, failed))
+            return
+        self._failed.append((step, failed))
         if failed.failure is Failure.SILENT and not self._has_time:
             # It had less time than it may take: that says nothing about it.
             self._services.health.abandoned(step.way, probe=probe)
@@ -357,7 +390,8 @@ class Exchange:
         if failure is None:
             return await client.finish()
         now_s = self._services.clock.monotonic_s()
-        self._services.health.failed(now_s, attempt.step.way, failure, probe=False)
+        if not attempt.step.own:
+            self._services.health.failed(now_s, attempt.step.way, failure, probe=False)
         if await self._continue(attempt, failure):
             return None
         if tap.failed and not isinstance(tap, ContinuableStream):
@@ -439,7 +473,8 @@ class Exchange:
         self._failed.append(
             (attempt.step, AttemptFailed(failure, words_for(failure, attempt.provider)))
         )
-        self._walk.cut(attempt.step)
+        if not attempt.step.own:
+            self._walk.cut(attempt.step)
         clock = self._services.clock
         while self._has_time and (step := self._walk.next(clock.monotonic_s())) is not None:
             plan = await self._afforded(step, delivered)
@@ -482,7 +517,10 @@ class Exchange:
     @property
     def _own_headers(self) -> list[tuple[bytes, bytes]]:
         """Who answered, and after how many attempts; an error that no provider gave names none."""
-        headers = [(b"x-aibridge-attempts", b"%d" % self._walk.attempts)]
+        attempts = self._walk.attempts + len(self._own_failed)
+        if self._attempt is not None:
+            attempts += self._attempt.step.own
+        headers = [(b"x-aibridge-attempts", b"%d" % attempts)]
         if self._attempt is not None:
             headers += _named(self._attempt.step)
             if self._output_max is not None:
@@ -506,14 +544,13 @@ class Exchange:
                 "two providers that serve others failed on this request, so it is not tried again; change it"
             )
         if self._walk.stopped and self._failed:
-            _, last = self._failed[-1]
+            step, last = self._failed[-1]
             if last.verbatim is not None:
-                return await self._pass_on(last.verbatim)
+                return await self._pass_on(step, last.verbatim)
         raise self._summary()
 
-    async def _pass_on(self, verbatim: Verbatim) -> None:
+    async def _pass_on(self, step: Step, verbatim: Verbatim) -> None:
         said, response = verbatim.said, verbatim.response
-        step, _ = self._failed[-1]
         names = _named(step)
         if isinstance(said, AIBridgeError):
             return await self._fail(said, names)
@@ -597,6 +634,7 @@ def _named(step: Step) -> list[tuple[bytes, bytes]]:
     return [
         (b"x-aibridge-model", step.target.model.id.encode()),
         (b"x-aibridge-provider", step.target.provider.name.encode()),
+        (b"x-aibridge-key", b"own" if step.own else b"platform"),
     ]
 
 

@@ -52,6 +52,8 @@ class Step(Struct, frozen=True, kw_only=True):
     wait_s: float = 0.0
     stand_in: bool = False
     """Whether the model is another than the one that was asked for."""
+    own: bool = False
+    """Whether the key is the customer's: then it is no step of this walk, and says nothing about the operator's."""
 
 
 class PassedOver(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ class Start(Struct, frozen=True, kw_only=True, tag_field="type", tag="start"):
     endpoint: str
     stream: bool
     at: datetime
+    own_key: bool = False
 
 
 class Progress(Struct, frozen=True, kw_only=True, tag_field="type", tag="progress"):

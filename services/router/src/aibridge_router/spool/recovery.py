@@ -54,6 +54,7 @@ class Unended(Struct, frozen=True, kw_only=True):
             occurred_at=start.at,
             endpoint=start.endpoint,
             stream=start.stream,
+            own_key=start.own_key,
         )
 
 

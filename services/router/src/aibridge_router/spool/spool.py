@@ -93,6 +93,11 @@ class Spool:
 
     # --- for an exchange ----------------------------------------------------------------------
 
+    @property
+    def has_room(self) -> bool:
+        """Whether new work can be recorded."""
+        return self._state.refusal is None
+
     def check_room(self) -> None:
         """Raise `Unavailable` when new paid work must not begin: what cannot be recorded must not be served."""
         if self._state.refusal is not None:

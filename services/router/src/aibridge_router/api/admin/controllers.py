@@ -1,10 +1,10 @@
 """The router's API for operators and their tools. Not among the public paths, so no gateway forwards to it."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Request, Router, delete, get, put
+from litestar import Controller, Router, delete, get, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
@@ -23,6 +23,7 @@ from aibridge_common.contracts.router import (
 )
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_router.api.admin.administration import Administration
+from aibridge_router.api.caller import calling
 
 PREFIX = "/v1/admin"
 Admin = NamedDependency[Administration]
@@ -162,12 +163,6 @@ class AuditController(Controller):
 
 def admin_api(guard: ServiceGuard, admin: Callable[[], Administration]) -> Router:
     """Every route, behind the guard, whose name for a caller goes into the audit."""
-
-    def caller(request: Request[Any, Any, Any]) -> str:
-        name = guard.caller(request.headers["authorization"].encode())
-        assert name is not None, "the guard let nobody else in"
-        return name
-
     return Router(
         "/",
         route_handlers=[
@@ -181,6 +176,6 @@ def admin_api(guard: ServiceGuard, admin: Callable[[], Administration]) -> Route
         guards=[guard],
         dependencies={
             "admin": Provide(admin, sync_to_thread=False),
-            "caller": Provide(caller, sync_to_thread=False),
+            "caller": Provide(calling(guard), sync_to_thread=False),
         },
     )
