@@ -15,6 +15,7 @@ from aibridge_common.catalog import Catalog, load_catalog
 from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import open_database
+from aibridge_common.sealed import Sealer
 from aibridge_common.settings import Secret
 from aibridge_common.transport import Origin, Pool
 from aibridge_router.app import SCHEMA
@@ -22,7 +23,6 @@ from aibridge_router.catalog.refresh import CatalogRefresh
 from aibridge_router.catalog.registry import Registry
 from aibridge_router.seed import seed_catalog
 from aibridge_router.upstream.egress import WayOut
-from aibridge_router.upstream.sealed import Sealer
 from tests.fixtures.services import (
     SECRETS_KEY,
     TOKEN,

@@ -16,6 +16,7 @@ from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import Clock, SystemClock
 from aibridge_common.db.engine import answers, open_database
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX
+from aibridge_common.sealed import Sealer
 from aibridge_common.settings import parse_tokens
 from aibridge_common.web.drain import Drain
 from aibridge_common.web.guard import ServiceGuard
@@ -45,7 +46,6 @@ from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
 from aibridge_router.upstream.pools import Pools
 from aibridge_router.upstream.probe import EgressProber
-from aibridge_router.upstream.sealed import Sealer
 
 SCHEMA = "router"
 SETTLE_TIMEOUT_S = 10.0

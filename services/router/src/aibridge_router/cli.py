@@ -12,6 +12,7 @@ from aibridge_common.db.engine import open_database
 from aibridge_common.db.migrate import migrate
 from aibridge_common.errors import AIBridgeError
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT
+from aibridge_common.sealed import Sealer
 from aibridge_common.settings import load
 from aibridge_common.telemetry.log import configure
 from aibridge_common.web.drain import Drain
@@ -20,7 +21,6 @@ from aibridge_router.app import SCHEMA, create_app
 from aibridge_router.dialects.page import conversion_page
 from aibridge_router.seed import seed_catalog, with_stand_ins
 from aibridge_router.settings import PREFIX, Settings
-from aibridge_router.upstream.sealed import Sealer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -13,6 +13,7 @@ from aibridge_common.catalog import (
     resolved,
 )
 from aibridge_common.db.engine import Database, transaction
+from aibridge_common.sealed import Sealer
 from aibridge_router.catalog.store import (
     keep_egresses,
     lock_catalog,
@@ -20,7 +21,6 @@ from aibridge_router.catalog.store import (
     replace_catalog,
     replace_keys,
 )
-from aibridge_router.upstream.sealed import Sealer
 
 STAND_IN_KEY = "sandbox-stand-in-key"
 

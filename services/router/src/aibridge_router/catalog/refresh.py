@@ -14,13 +14,13 @@ from aibridge_common.db.engine import Database, transaction
 from aibridge_common.errors import AIBridgeError
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT, PRICES_CHANGED_SUBJECT
 from aibridge_common.proxy import Proxy
+from aibridge_common.sealed import CannotUnseal, Sealer
 from aibridge_common.settings import Secret
 from aibridge_common.telemetry.log import get_logger
 from aibridge_router.catalog.own_keys import SealedOwnKey, read_own_keys
 from aibridge_router.catalog.registry import OwnKey, Registry, UpstreamKey
 from aibridge_router.catalog.store import SealedEgress, read_catalog
 from aibridge_router.upstream.egress import WayOut
-from aibridge_router.upstream.sealed import CannotUnseal, Sealer
 
 EVERY_S = 30.0
 RETRY_S = 0.5

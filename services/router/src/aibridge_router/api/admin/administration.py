@@ -37,6 +37,7 @@ from aibridge_common.db.engine import Database, Transaction, transaction
 from aibridge_common.errors import NotFound
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT
 from aibridge_common.proxy import Proxy
+from aibridge_common.sealed import Sealer
 from aibridge_common.telemetry.log import get_logger
 from aibridge_router.catalog.audit import audit_page, record
 from aibridge_router.catalog.store import (
@@ -51,7 +52,6 @@ from aibridge_router.catalog.store import (
 )
 from aibridge_router.failover.health import Health
 from aibridge_router.upstream.egress import EgressPool, address_of, kind_of
-from aibridge_router.upstream.sealed import Sealer
 
 _TIMEOUTS = tuple(field.name for field in msgspec.structs.fields(PutTimeouts))
 

@@ -21,9 +21,9 @@ from aibridge_common.contracts.router import (
     RoutingRules,
     WayReport,
 )
+from aibridge_common.web.caller import calling
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_router.api.admin.administration import Administration
-from aibridge_router.api.caller import calling
 
 PREFIX = "/v1/admin"
 Admin = NamedDependency[Administration]

@@ -8,8 +8,8 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
 from aibridge_common.contracts.router import AddOwnKey, ChangeOwnKey, OwnKeyShown
+from aibridge_common.web.caller import calling
 from aibridge_common.web.guard import ServiceGuard
-from aibridge_router.api.caller import calling
 from aibridge_router.api.own_keys.service import OwnKeys
 
 Keys = NamedDependency[OwnKeys]

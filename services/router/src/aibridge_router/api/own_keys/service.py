@@ -9,6 +9,7 @@ from aibridge_common.db.engine import Database, Transaction, transaction
 from aibridge_common.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT
 from aibridge_common.ids import uuid7
+from aibridge_common.sealed import Sealer
 from aibridge_common.settings import Secret
 from aibridge_common.telemetry.log import get_logger
 from aibridge_router.catalog.audit import record
@@ -25,7 +26,6 @@ from aibridge_router.catalog.refresh import CatalogRefresh
 from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.key_check import check_key, checks
 from aibridge_router.upstream.pools import Pools
-from aibridge_router.upstream.sealed import Sealer
 
 
 class OwnKeys:

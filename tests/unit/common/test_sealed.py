@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aibridge_common.sealed import CannotUnseal, Sealer
 from aibridge_common.settings import Secret
-from aibridge_router.upstream.sealed import CannotUnseal, Sealer
 
 SEALER = Sealer(Secret("ab" * 32))
 ROW = UUID(int=1)

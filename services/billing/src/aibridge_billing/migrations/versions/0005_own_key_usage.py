@@ -6,7 +6,7 @@ from alembic import op
 
 from aibridge_common.db.migrate import execute_script
 
-revision = "0006"
+revision = "0005"
 down_revision = "0004"
 
 

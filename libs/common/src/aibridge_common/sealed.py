@@ -1,6 +1,7 @@
-"""Upstream keys at rest: each row has its own data key, wrapped by the key in the settings (AES-256-GCM twice).
+"""Secrets at rest: each row has its own data key, wrapped by the key in the settings (AES-256-GCM twice).
 
-The additional data binds a ciphertext to its row and provider, so it cannot be moved to another.
+The additional data binds a ciphertext to its table, its row and whatever else the row must not be parted from, so it
+cannot be moved to another.
 """
 
 import hashlib
@@ -24,22 +25,28 @@ class CannotUnseal(AIBridgeError):
 
 
 class Sealer:
-    """Seals and unseals with one key-encryption key."""
+    """Seals and unseals the secrets of one table with one key-encryption key; `setting` is where that comes from."""
 
-    def __init__(self, key: Secret) -> None:
+    def __init__(
+        self,
+        key: Secret,
+        table: str = "upstream_key",
+        setting: str = "AIBRIDGE_ROUTER_SECRETS_KEY",
+    ) -> None:
         try:
             raw = bytes.fromhex(key.reveal())
         except ValueError:
             raw = b""
         if len(raw) != 32:
-            raise CannotUnseal("AIBRIDGE_ROUTER_SECRETS_KEY must be 32 bytes in hexadecimal")
+            raise CannotUnseal(f"{setting} must be 32 bytes in hexadecimal")
         self._kek = AESGCM(raw)
+        self._table = table.encode()
         self._kid = hashlib.sha256(raw).digest()[:_KID_BYTES]
 
-    def seal(self, secret: str, row_id: UUID, provider: str) -> bytes:
-        """`secret` for storage in the row `row_id`."""
+    def seal(self, secret: str, row_id: UUID, bound_to: str) -> bytes:
+        """`secret` for storage in the row `row_id`; `bound_to` is for instance its provider."""
         data_key = AESGCM.generate_key(256)
-        bound = _bound_to(row_id, provider)
+        bound = self._bound_to(row_id, bound_to)
         outer, inner = os.urandom(_NONCE_BYTES), os.urandom(_NONCE_BYTES)
         wrapped = self._kek.encrypt(outer, data_key, bound)
         return (
@@ -51,21 +58,20 @@ class Sealer:
             + AESGCM(data_key).encrypt(inner, secret.encode(), bound)
         )
 
-    def unseal(self, sealed: bytes, row_id: UUID, provider: str) -> Secret:
+    def unseal(self, sealed: bytes, row_id: UUID, bound_to: str) -> Secret:
         """The inverse of `seal`. Raises `CannotUnseal`."""
         kid, rest = sealed[1 : 1 + _KID_BYTES], sealed[1 + _KID_BYTES :]
         if sealed[:1] != _VERSION or kid != self._kid:
-            raise CannotUnseal(f"the key of {provider} was sealed with another sealing key")
+            raise CannotUnseal(f"what is bound to {bound_to} was sealed with another sealing key")
         outer, rest = rest[:_NONCE_BYTES], rest[_NONCE_BYTES:]
         wrapped, rest = rest[:_WRAPPED_BYTES], rest[_WRAPPED_BYTES:]
         inner, ciphertext = rest[:_NONCE_BYTES], rest[_NONCE_BYTES:]
-        bound = _bound_to(row_id, provider)
+        bound = self._bound_to(row_id, bound_to)
         try:
             data_key = self._kek.decrypt(outer, wrapped, bound)
             return Secret(AESGCM(data_key).decrypt(inner, ciphertext, bound).decode())
         except (InvalidTag, ValueError):  # cut short, a part is no longer one
-            raise CannotUnseal(f"the key of {provider} does not belong to its row") from None
+            raise CannotUnseal(f"what is bound to {bound_to} does not belong to its row") from None
 
-
-def _bound_to(row_id: UUID, provider: str) -> bytes:
-    return b"upstream_key|" + row_id.bytes + b"|" + provider.encode()
+    def _bound_to(self, row_id: UUID, bound_to: str) -> bytes:
+        return self._table + b"|" + row_id.bytes + b"|" + bound_to.encode()
