@@ -21,6 +21,7 @@ from aibridge_auth.settings import Settings
 from aibridge_common.bus.nats import Bus
 from aibridge_common.db.engine import answers, open_database
 from aibridge_common.settings import parse_tokens
+from aibridge_common.web.database import DATABASE_PROBLEMS
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.problems import problem_details
@@ -74,7 +75,7 @@ def create_app(settings: Settings) -> Litestar:
             "keys": Provide(api_keys, sync_to_thread=False),
             "accounts": Provide(accounts, sync_to_thread=False),
         },
-        plugins=[problem_details()],
+        plugins=[problem_details(DATABASE_PROBLEMS)],
         lifespan=[running],
         openapi_config=OpenAPIConfig(title="AI-Bridge auth", version="1"),
         logging_config=None,

@@ -25,6 +25,7 @@ from aibridge_common.bus.nats import Bus
 from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import answers, open_database
 from aibridge_common.settings import parse_tokens
+from aibridge_common.web.database import DATABASE_PROBLEMS
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.metrics import Measured, metrics_route
@@ -90,7 +91,7 @@ def create_app(settings: Settings) -> Litestar:
             "database": Provide(lambda: database, sync_to_thread=False),
             "bus": Provide(lambda: buses[0], sync_to_thread=False),
         },
-        plugins=[problem_details()],
+        plugins=[problem_details(DATABASE_PROBLEMS)],
         lifespan=[running],
         openapi_config=OpenAPIConfig(title="AI-Bridge billing", version="1"),
         logging_config=None,

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import anyio
 from litestar import Litestar, asgi
@@ -18,6 +19,7 @@ from aibridge_common.db.engine import answers, open_database
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX
 from aibridge_common.sealed import Sealer
 from aibridge_common.settings import parse_tokens
+from aibridge_common.web.database import DATABASE_PROBLEMS
 from aibridge_common.web.drain import Drain
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
@@ -62,6 +64,11 @@ class Running:
         self.admin: Administration | None = None
         self.own_keys: OwnKeys | None = None
         self.measure: Callable[[], list[Measured]] | None = None
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Itself: Litestar copies what it is given, and a copy would stay as things were before start-up."""
+        del memo
+        return self
 
     def administration(self) -> Administration:
         """What the admin API changes."""
@@ -189,7 +196,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
                 }
             ),
         ],
-        plugins=[problem_details()],
+        plugins=[problem_details(DATABASE_PROBLEMS)],
         lifespan=[running],
         openapi_config=OpenAPIConfig(title="AI-Bridge router", version="1"),
         logging_config=None,

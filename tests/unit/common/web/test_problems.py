@@ -43,6 +43,11 @@ async def private() -> None:
     raise NotAuthorizedException("a token is needed")
 
 
+@get("/surprise")
+async def surprise() -> None:
+    raise KeyError("sk-canary")
+
+
 @post("/orders")
 async def order(data: JSONBody[Order]) -> str:
     return data.name
@@ -50,7 +55,9 @@ async def order(data: JSONBody[Order]) -> str:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient[Litestar]]:
-    app = Litestar([fail, plain, private, order], plugins=[problem_details()], logging_config=None)
+    app = Litestar(
+        [fail, plain, private, surprise, order], plugins=[problem_details()], logging_config=None
+    )
     with TestClient(app, raise_server_exceptions=False) as running:
         yield running
 
@@ -116,3 +123,14 @@ class TestOthersErrors:
 
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
+
+    def test_what_nobody_foresaw_is_logged_and_not_told(
+        self, client: TestClient[Litestar], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        answer = client.get("/surprise")
+
+        assert answer.status_code == 500
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["code"] == "internal_error"
+        assert "canary" not in answer.text
+        assert "KeyError" in capsys.readouterr().out

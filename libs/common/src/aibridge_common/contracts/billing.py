@@ -64,7 +64,9 @@ class ExtendLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=True
     min_microtokens: Amount
 
 
-class ReleaseLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReleaseLease(
+    Command, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """Give back all of a lease but `keep_microtokens`, which still cover running or unreported requests.
 
     `granted_microtokens` is the highest total that the worker asked for. What was granted beyond it is kept as well, so

@@ -23,6 +23,7 @@ def open_database(url: str, schema: str, *, connections_max: int = 10) -> Databa
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error names the statement, never what was in it
         connect_args={
             "timeout": 5,
             "server_settings": {
@@ -57,6 +58,17 @@ async def answers(database: Database) -> bool:
     except (OSError, TimeoutError, PoolTimeout, DBAPIError):
         return False
     return True
+
+
+_AWAY = ("08", "53", "57", "55P03", "40")
+"""SQLSTATE: no connection, no resources, ended or cancelled by the operator or a time limit, not locked in time,
+undone for another transaction's sake."""
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Whether the database could not do it now and might another time; else the statement is at fault."""
+    state: str = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(_AWAY)
 
 
 def asyncpg_url(url: str) -> str:

@@ -1,6 +1,7 @@
 """Errors of the internal APIs as RFC 9457 problem documents."""
 
 import re
+from collections.abc import Callable, Mapping
 
 from litestar.exceptions import HTTPException, NotAuthorizedException, ValidationException
 from litestar.plugins.problem_details import (
@@ -10,26 +11,42 @@ from litestar.plugins.problem_details import (
 )
 
 from aibridge_common.errors import AIBridgeError
+from aibridge_common.telemetry.log import get_logger
 
 _OF_THE_WHOLE = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
 """What msgspec says of a field it cannot point to; Litestar then names the body as a whole."""
 
 
-def problem_details() -> ProblemDetailsPlugin:
-    """The plugin that renders every error of an internal API."""
+Problems = Mapping[type[Exception], Callable[..., ProblemDetailsException]]
+
+
+def problem_details(more: Problems | None = None) -> ProblemDetailsPlugin:
+    """The plugin that renders every error of an internal API, the kinds in `more` as they say.
+
+    What nobody foresaw is logged, and the caller learns no more than that.
+    """
     return ProblemDetailsPlugin(
         ProblemDetailsConfig(
             exception_to_problem_detail_map={
-                AIBridgeError: _from_ours,
+                AIBridgeError: problem_of,
                 ValidationException: _from_validation,
                 NotAuthorizedException: _from_http,
                 HTTPException: _from_http,
+                Exception: unforeseen,
+                **(more or {}),
             }
         )
     )
 
 
-def _from_ours(error: AIBridgeError) -> ProblemDetailsException:
+def unforeseen(error: Exception) -> ProblemDetailsException:
+    """A 500 without a word about what happened; that is in the log."""
+    get_logger().error("request.failed", exc_info=error)
+    return problem_of(AIBridgeError("something failed here; it was logged"))
+
+
+def problem_of(error: AIBridgeError) -> ProblemDetailsException:
+    """One of our own errors as a document."""
     extra = {"code": error.code}
     if error.param is not None:
         extra["param"] = error.param
