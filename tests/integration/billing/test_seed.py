@@ -115,4 +115,4 @@ def test_the_commands_may_be_repeated(
     first, second = [json.loads(line) for line in printed if line.startswith("{")]
     assert int(first["demo_balance_tokens"]) > 0
     assert first == second
-    assert {"0005"} < set(printed)
+    assert {"0007"} < set(printed)

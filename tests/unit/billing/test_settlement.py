@@ -252,3 +252,52 @@ async def _charged(books: Books, event_id: UUID) -> int:
     return await books.value(
         "SELECT charge_utok FROM usage_event WHERE event_id = :id", id=event_id
     )
+
+
+class TestOwnKeys:
+    async def test_they_are_counted_once_and_charged_never(
+        self, books: Books, settlement: Settlement
+    ) -> None:
+        account = await books.account(100)
+        own = usage_event(account, 40, own_key=True, usage=Usage(input=40, cache_read=2, output=3))
+
+        first = await settlement.apply([envelope(own, usage_event(account, 7), own)])
+        again = await settlement.apply([envelope(own)])
+
+        assert (first, again) == (
+            Settled(applied=2, duplicates=1),
+            Settled(applied=0, duplicates=1),
+        )
+        assert (await books.state(account)).spent_microtokens == 7
+        assert await books.rows(
+            "SELECT input_tok, cached_tok, output_tok FROM own_key_usage WHERE account_id = :account",
+            account=account,
+        ) == [(40, 2, 3)]
+
+    async def test_an_account_that_never_bought_anything_may_use_them(
+        self, books: Books, settlement: Settlement
+    ) -> None:
+        assert (await settlement.apply([envelope(usage_event(uuid7(), 40, own_key=True))])).applied
+
+        assert await books.dead_letters() == []
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"usage": Usage(output=-1)},
+            {"usage": Usage(input=10**30)},
+            {"provider": "a\0b"},
+            {"doubt": "token counts out of range: too much"},
+        ],
+    )
+    async def test_one_that_cannot_be_counted_keeps_no_other_away(
+        self, wrong: dict[str, object], books: Books, settlement: Settlement
+    ) -> None:
+        account = await books.account(100)
+        bad = usage_event(account, 40, own_key=True, **wrong)
+
+        settled = await settlement.apply([envelope(bad, usage_event(account, 7))])
+
+        assert settled.applied == 1
+        assert (await books.state(account)).spent_microtokens == 7
+        assert len(await books.dead_letters()) == 1

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from aibridge_billing.ledger.journal import Charge, Settled, settle
 from aibridge_billing.metering.applied import Numbers, note_applied
 from aibridge_billing.metering.dead_letters import bury
-from aibridge_billing.metering.own_keys import count_own_usage
+from aibridge_billing.metering.own_keys import count_own_usage, uncountable
 from aibridge_billing.pricing.book import PriceBook
 from aibridge_common.db.engine import Database, Transaction, transaction
 from aibridge_common.errors import AIBridgeError
@@ -96,8 +96,9 @@ class Settlement:
         for envelope in read:
             unsettled += envelope.unreadable
             for event in envelope.events:
-                if event.doubt is not None:
-                    unsettled.append(_of(event, event.doubt))
+                reason = event.doubt or (uncountable(event) if event.own_key else None)
+                if reason is not None:
+                    unsettled.append(_of(event, reason))
                     continue
                 if event.own_key:
                     own.append(event)
