@@ -227,10 +227,9 @@ class Attempt:
         while not tap.committed:
             # A vendor that drips byte by byte is not silent, so the bound is on the first content, not on the read.
             left_s = max(0.0, give_up_s - clock.monotonic_s())
-            data = await response.next_chunk(min(idle_s, left_s))
+            data = await self.read_on(response, min(idle_s, left_s))
             if not data:
                 break
-            self.reported.see(data)
             while data and not tap.committed:
                 piece, data = data[:PIECE_BYTES], data[PIECE_BYTES:]
                 came += piece
@@ -241,6 +240,12 @@ class Attempt:
         if not tap.committed:
             failure = Failure.DROPPED if tap.started else Failure.MALFORMED
             raise AttemptFailed(failure, words_for(failure, self.provider))
+
+    async def read_on(self, response: Response, timeout_s: float) -> bytes:
+        """The next of a stream, empty at its end; seen whole before it is taken apart. Raises `TransportError`."""
+        data = await response.next_chunk(timeout_s)
+        self.reported.see(data)
+        return data
 
     def _failed_inside(self, came: bytes) -> AttemptFailed:
         said = [payload for payload in payloads(came) if b"error" in payload]

@@ -408,11 +408,10 @@ class Exchange:
         pieces = 0
         try:
             while unread or (
-                unread := await response.next_chunk(
-                    max(0.0, frame_at_s + idle_s - clock.monotonic_s())
+                unread := await attempt.read_on(
+                    response, max(0.0, frame_at_s + idle_s - clock.monotonic_s())
                 )
             ):
-                attempt.reported.see(unread)
                 piece, unread = unread[:PIECE_BYTES], unread[PIECE_BYTES:]
                 # Only whole frames count as life: a vendor that drips bytes is silent too.
                 if not await self._pass_on_piece(attempt, tap, piece):
