@@ -57,7 +57,7 @@ async def test_a_changed_multiplier_is_a_new_version_and_old_charges_keep_theirs
         "SELECT version, output FROM rate_card WHERE model = :model ORDER BY version",
         model=model.id,
     )
-    was = model.multipliers.microtokens().output
+    was = model.priced.microtokens().output
     assert [tuple(row) for row in versions] == [(1, was), (2, 1_000_000_000)]
     charges = [
         await books.value("SELECT charge_utok FROM usage_event WHERE event_id = :id", id=each)
@@ -89,7 +89,7 @@ async def test_an_order_keeps_the_price_of_its_day(books: Books) -> None:
 def dearer(catalog: Catalog, *, output: str) -> Catalog:
     """With another price for the output of the first model."""
     first, *others = catalog.models
-    multipliers = replace(first.multipliers, output=output)
+    multipliers = replace(first.priced, output=output)
     return replace(catalog, models=[replace(first, multipliers=multipliers), *others])
 
 

@@ -2,136 +2,31 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
-from aibridge_common.bus.nats import Bus
-from aibridge_common.catalog import Catalog, load_catalog
-from aibridge_common.clients.billing import BillingClient
-from aibridge_common.clock import SystemClock
-from aibridge_common.db.engine import open_database
-from aibridge_common.sealed import Sealer
-from aibridge_common.settings import Secret
 from aibridge_common.transport import Origin, Pool
-from aibridge_router.app import SCHEMA
 from aibridge_router.catalog.refresh import CatalogRefresh
 from aibridge_router.catalog.registry import Registry
-from aibridge_router.seed import seed_catalog
 from aibridge_router.upstream.egress import WayOut
 from tests.fixtures.services import (
-    SECRETS_KEY,
     TOKEN,
     http_to,
-    running_billing,
-    running_router,
+)
+
+from .stored import (
+    FOLLOWED_WITHIN_S,
+    JSON,
+    MODELS,
+    PASSWORD,
+    follows,
+    put,
 )
 
 pytestmark = pytest.mark.anyio
 Connection = Any
-
-FOLLOWED_WITHIN_S = 2.0
-PASSWORD = "hush-hush"
-CATALOG = """
-[[providers]]
-name = "acme"
-base_url = "https://acme.test"
-keys = ["k"]
-paths = { openai_chat = "/v1/chat/completions" }
-
-[[providers]]
-name = "bound"
-base_url = "https://bound.test"
-keys = ["k"]
-paths = { openai_chat = "/v1/chat/completions" }
-egresses = ["fixed"]
-
-[[egresses]]
-name = "fixed"
-url = "http://ann:hush-hush@fixed.test:3128"
-"""
-MODEL = """
-[[models]]
-id = "{id}"
-title = "M"
-provider = "acme"
-context_tokens = 1000
-max_output_tokens = 100
-multipliers = { input = "1", output = "4" }
-"""
-MODELS = ["m1", "m2", "m3", "acme/m4"]
-JSON = {"content-type": "application/json"}
-
-
-@pytest.fixture(scope="module")
-async def at(
-    router_url: str, billing_url: str, clean_stream: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[str, str]]:
-    """Where billing and a router answer that has the catalogue above."""
-    catalog = catalogue(tmp_path_factory.mktemp("catalogue") / "catalog.toml")
-    database = open_database(router_url, SCHEMA)
-    await seed_catalog(database, Sealer(Secret(SECRETS_KEY)), catalog)
-    await database.dispose()
-    async with (
-        running_billing(billing_url, clean_stream) as billing,
-        running_router(router_url, clean_stream, billing) as router,
-    ):
-        yield billing, router
-
-
-@pytest.fixture(scope="module")
-async def http(at: tuple[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    async with http_to(at[1]) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-async def table(router_url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(router_url, server_settings={"search_path": SCHEMA})
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def follower(
-    at: tuple[str, str], router_url: str, nats_url: str
-) -> AsyncIterator[CatalogRefresh]:
-    """Another router's catalogue."""
-    database = open_database(router_url, SCHEMA)
-    billing = BillingClient(at[0], Secret(TOKEN))
-    bus = await Bus.connect(nats_url, "follower")
-    catalog = CatalogRefresh(
-        database, billing, Sealer(Secret(SECRETS_KEY)), SystemClock(), lambda _registry: None
-    )
-    task = asyncio.create_task(catalog.run(bus))
-    await follows(catalog, lambda _registry: True)
-    yield catalog
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await bus.close()
-    await billing.close()
-    await database.dispose()
-
-
-async def follows(catalog: CatalogRefresh, holds: Callable[[Registry], bool]) -> None:
-    async with asyncio.timeout(FOLLOWED_WITHIN_S):
-        while catalog.registry is None or not holds(catalog.registry):  # noqa: ASYNC110 - elsewhere
-            await asyncio.sleep(0.01)
-
-
-def catalogue(path: Path) -> Catalog:
-    path.write_text(CATALOG + "".join(MODEL.replace("{id}", name) for name in MODELS))
-    return load_catalog(path)
-
-
-async def put(http: httpx.AsyncClient, path: str, body: Any) -> dict[str, Any]:
-    answer = await http.put(f"/v1/admin/{path}", json=body)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 async def everything(http: httpx.AsyncClient, table: Connection) -> Any:
@@ -491,19 +386,29 @@ class TestWhere:
         assert schema["openapi"].startswith("3.1")
         assert sorted(one["operationId"] for one in operations) == [
             "AddOwnKey",
+            "AddUpstreamKey",
             "ChangeOwnKey",
+            "ChangeUpstreamKey",
             "DeleteChain",
             "DeleteEgress",
+            "DeleteModel",
+            "DeleteProvider",
+            "DeleteUpstreamKey",
             "ForgetWays",
             "GetRouting",
+            "ListAllModels",
             "ListAudit",
             "ListChains",
             "ListEgresses",
             "ListOwnKeys",
+            "ListProviders",
             "ListTimeouts",
+            "ListUpstreamKeys",
             "ListWays",
             "PutChain",
             "PutEgress",
+            "PutModel",
+            "PutProvider",
             "PutRouting",
             "PutTimeouts",
             "RemoveOwnKey",

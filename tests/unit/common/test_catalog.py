@@ -66,7 +66,7 @@ class TestShipped:
     def test_prices_are_in_order(self) -> None:
         """A slip of the decimal point in the price list stands out."""
         for model in load_catalog(shipped_catalog_path()).models:
-            prices = model.multipliers.microtokens()
+            prices = model.priced.microtokens()
 
             assert 0 < prices.cache_read < prices.input <= prices.cache_write_5m
             assert prices.output == 0 or prices.input < prices.output <= 100_000_000

@@ -5,11 +5,13 @@ services' databases are the truth.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -22,6 +24,12 @@ from aibridge_common.usage import MICROTOKENS_PER_TOKEN, Multipliers
 Name = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
 Authentication = Literal["bearer", "x-api-key", "x-goog-api-key"]
 Timeout = Annotated[float, Meta(gt=0, le=3600)]
+Title = Annotated[str, Meta(max_length=200)]
+UrlPath = Annotated[str, Meta(max_length=300, pattern=r"^/[!-~]*$")]
+HeaderName = Annotated[str, Meta(max_length=100, pattern=r"^[A-Za-z0-9-]+$")]
+HeaderValue = Annotated[str, Meta(max_length=1000, pattern=r"^[ -~]*$")]
+
+_PRINTABLE = re.compile(r"[!-~]+").fullmatch
 
 FIRST_CONTENT_S = 30.0
 FIRST_CONTENT_OF_REASONING_S = 120.0
@@ -33,23 +41,30 @@ class InvalidCatalog(InvalidRequest):
     code = "invalid_catalog"
 
 
-class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who hosts models.
+class ProviderFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of who hosts models.
 
     `paths` maps each dialect the provider speaks to its endpoint's path under `base_url`; `{model}` and `{verb}` stand
-    for Gemini's. `keys` are literal or `env:NAME`. `egresses` are those of the pool that its traffic may leave by; none
-    named means all of them.
+    for Gemini's. `egresses` are those of the pool that its traffic may leave by; none named means all of them.
     """
 
-    name: Name
-    title: str = ""
-    base_url: str
+    title: Title = ""
+    base_url: Annotated[str, Meta(max_length=300, examples=["https://api.anthropic.com"])]
     auth: Authentication = "bearer"
-    keys: list[str] = []
-    paths: Annotated[dict[Dialect, str], Meta(min_length=1)]
-    count_tokens_path: str | None = None
-    headers: dict[str, str] = {}
+    paths: Annotated[
+        dict[Dialect, UrlPath],
+        Meta(min_length=1, examples=[{"anthropic_messages": "/v1/messages"}]),
+    ]
+    count_tokens_path: UrlPath | None = None
+    headers: Annotated[dict[HeaderName, HeaderValue], Meta(max_length=20)] = {}
     egresses: list[Name] = []
+
+
+class Provider(ProviderFacts, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same with its name. `keys` are literal or `env:NAME`, and only in a file."""
+
+    name: Name
+    keys: list[str] = []
 
     def resolved_keys(self, environ: Mapping[str, str]) -> list[str]:
         """The keys that can be used, with `env:NAME` looked up; unset ones are left out."""
@@ -111,8 +126,8 @@ class Sibling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dialect: Dialect | None = None
 
 
-class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model as customers name it; `upstream_model` is what its provider calls it, where that differs.
+class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model without its name and price; `upstream_model` is what its provider calls it, where that differs.
 
     `dialect` is the one it is spoken to in when a request must be converted; the provider's first where it is not said.
 
@@ -120,16 +135,14 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     until a stream's first content, None for 30 s or 120 s where the model reasons; between frames; altogether.
     """
 
-    id: Name
-    title: str
+    title: Title
     provider: Name
-    upstream_model: str | None = None
+    upstream_model: Name | None = None
     aliases: list[Name] = []
-    strength: str = ""
+    strength: Title = ""
     status: Literal["recommended", "available", "backup"] = "available"
     context_tokens: Annotated[int, Meta(ge=1, le=100_000_000)]
     max_output_tokens: Annotated[int, Meta(ge=1, le=10_000_000)]
-    multipliers: MultiplierTexts
     dialect: Dialect | None = None
     capabilities: Capabilities = Capabilities()
     siblings: list[Sibling] = []
@@ -146,6 +159,20 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return self.first_content_timeout_s
         reasons = self.capabilities.reasoning != "none"
         return FIRST_CONTENT_OF_REASONING_S if reasons else FIRST_CONTENT_S
+
+
+class Model(ModelFacts, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model as customers name it. `multipliers` stand in a file; of what runs, billing has them, dated."""
+
+    id: Name
+    multipliers: MultiplierTexts | None = None
+
+    @property
+    def priced(self) -> MultiplierTexts:
+        """The multipliers of a model in a file. Raises `InvalidCatalog`."""
+        if self.multipliers is None:
+            raise InvalidCatalog(f"model {self.id} needs multipliers", param="models.multipliers")
+        return self.multipliers
 
 
 class Chain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -218,6 +245,8 @@ def load_catalog(path: Path) -> Catalog:
     except msgspec.ValidationError as error:
         raise InvalidCatalog(f"{path}: {error}") from None
     check_catalog(catalog)
+    for model in catalog.models:
+        model.priced.microtokens()
     spoken = {provider.name: next(iter(provider.paths)) for provider in catalog.providers}
     models = [
         model if model.dialect else msgspec.structs.replace(model, dialect=spoken[model.provider])
@@ -252,7 +281,8 @@ def check_catalog(catalog: Catalog) -> None:
             [model.provider, *(sibling.provider for sibling in model.siblings)],
         )
         try:
-            model.multipliers.microtokens()
+            if model.multipliers is not None:
+                model.multipliers.microtokens()
         except ValueError as error:
             raise InvalidCatalog(f"model {model.id}: {error}", param="models.multipliers") from None
     _unique("chains.model", [chain.model for chain in catalog.chains])
@@ -262,6 +292,7 @@ def check_catalog(catalog: Catalog) -> None:
     for egress in catalog.egresses:
         check_egress_url(egress.url)
     for provider in catalog.providers:
+        check_base_url(provider.base_url)
         for name in provider.egresses:
             if name not in ways_out:
                 raise InvalidCatalog(
@@ -286,6 +317,20 @@ def check_chain(chain: Chain, models: Iterable[str]) -> None:
                 param="chains.backups",
             )
         seen.add(name)
+
+
+def check_base_url(url: str) -> None:
+    """Raise `InvalidCatalog` unless it is an http(s) URL of a host, without credentials, query and fragment."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        extra = parts.username is not None or parts.query or parts.fragment
+    except ValueError:
+        whole, extra = False, ""
+    if not whole or extra or not _PRINTABLE(url):
+        raise InvalidCatalog(
+            "a base URL is http(s)://host[:port][/path] and no more", param="providers.base_url"
+        )
 
 
 def check_egress_url(url: str) -> None:

@@ -14,7 +14,7 @@ async def seed_catalog(database: Database, catalog: Catalog) -> None:
     """Multipliers become a new version only where they differ."""
     async with transaction(database) as tx:
         for model in catalog.models:
-            await put_multipliers(tx, model.id, model.multipliers.microtokens())
+            await put_multipliers(tx, model.id, model.priced.microtokens())
         for product in catalog.products:
             await put_product(tx, product)
 

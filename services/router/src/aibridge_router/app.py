@@ -11,11 +11,12 @@ import anyio
 from litestar import Litestar, asgi
 from litestar.openapi import OpenAPIConfig
 from litestar.types import Receive, Scope, Send
+from msgspec import Struct
 
 from aibridge_common.bus.nats import Bus
 from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import Clock, SystemClock
-from aibridge_common.db.engine import answers, open_database
+from aibridge_common.db.engine import Database, answers, open_database
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX
 from aibridge_common.sealed import Sealer
 from aibridge_common.settings import parse_tokens
@@ -28,7 +29,9 @@ from aibridge_common.web.overload import Limiter, watch_lag
 from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
 from aibridge_router.api.admin.administration import Administration
+from aibridge_router.api.admin.catalogue import CatalogueAdministration
 from aibridge_router.api.admin.controllers import admin_api
+from aibridge_router.api.admin.draft import Drafts
 from aibridge_router.api.own_keys.controllers import own_keys_api
 from aibridge_router.api.own_keys.service import OwnKeys
 from aibridge_router.api.relay import Relay
@@ -46,11 +49,20 @@ from aibridge_router.settings import Settings
 from aibridge_router.spool.spool import Spool
 from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
+from aibridge_router.upstream.key_check import KeyChecker
 from aibridge_router.upstream.pools import Pools
 from aibridge_router.upstream.probe import EgressProber
 
 SCHEMA = "router"
 SETTLE_TIMEOUT_S = 10.0
+
+
+class Served(Struct, frozen=True, kw_only=True):
+    """What the APIs beside the relay work on."""
+
+    admin: Administration
+    catalogue: CatalogueAdministration
+    own_keys: OwnKeys
 
 
 class Running:
@@ -61,8 +73,7 @@ class Running:
         self.relay: Relay | None = None
         self.catalog: CatalogRefresh | None = None
         self.egress = EgressPool()
-        self.admin: Administration | None = None
-        self.own_keys: OwnKeys | None = None
+        self.served: Served | None = None
         self.measure: Callable[[], list[Measured]] | None = None
 
     def __deepcopy__(self, memo: object) -> Self:
@@ -71,14 +82,20 @@ class Running:
         return self
 
     def administration(self) -> Administration:
-        """What the admin API changes."""
-        assert self.admin is not None, "the server serves only after start-up"
-        return self.admin
+        """What the admin API changes of how requests are routed."""
+        return self._served().admin
+
+    def catalogue_administration(self) -> CatalogueAdministration:
+        """What the admin API changes of what can be routed to."""
+        return self._served().catalogue
 
     def customers_keys(self) -> OwnKeys:
         """What customers do about their own keys."""
-        assert self.own_keys is not None, "the server serves only after start-up"
-        return self.own_keys
+        return self._served().own_keys
+
+    def _served(self) -> Served:
+        assert self.served is not None, "the server serves only after start-up"
+        return self.served
 
     async def measured(self) -> list[Measured]:
         """What to watch, now."""
@@ -101,6 +118,27 @@ def _services(
         fetcher=Fetcher(enabled=settings.fetch_urls),
         rng=rng,
         repeats=Repeats(),
+    )
+
+
+def _served(
+    settings: Settings,
+    database: Database,
+    sealer: Sealer,
+    bus: Bus,
+    catalog: CatalogRefresh,
+    services: Services,
+) -> Served:
+    drafts = Drafts(database, sealer, bus)
+    checker = KeyChecker(services.pools, services.egress, services.clock)
+    return Served(
+        admin=Administration(
+            drafts, services.egress, services.health, services.clock, settings.name
+        ),
+        catalogue=CatalogueAdministration(
+            drafts, checker, private_providers=settings.private_providers
+        ),
+        own_keys=OwnKeys(database, sealer, bus, catalog, checker),
     )
 
 
@@ -145,8 +183,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
 
         catalog = state.catalog = CatalogRefresh(database, billing, sealer, clock, on_loaded)
         prober = EgressProber(egress, pools, catalog.base_urls, clock)
-        state.admin = Administration(database, sealer, bus, egress, health, clock, settings.name)
-        state.own_keys = OwnKeys(database, sealer, bus, catalog, pools, egress, clock)
+        state.served = _served(settings, database, sealer, bus, catalog, services)
         limiter = Limiter(settings.concurrency_max, settings.lag_max_ms / 1000)
         state.relay = Relay(guard, catalog, services, pumps, limiter, drain)
         drain.on_last_call(pumps.cut)
@@ -179,7 +216,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
     paths = [path for path in EXACT if not path.endswith("/models")]
     return Litestar(
         [
-            admin_api(guard, state.administration),
+            admin_api(guard, state.administration, state.catalogue_administration),
             own_keys_api(guard, state.customers_keys),
             asgi(paths, copy_scope=False)(relay),
             *(

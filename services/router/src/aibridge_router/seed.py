@@ -14,12 +14,12 @@ from aibridge_common.catalog import (
 )
 from aibridge_common.db.engine import Database, transaction
 from aibridge_common.sealed import Sealer
+from aibridge_router.catalog.keys import replace_keys
 from aibridge_router.catalog.store import (
     keep_egresses,
     lock_catalog,
     put_egress,
     replace_catalog,
-    replace_keys,
 )
 
 STAND_IN_KEY = "sandbox-stand-in-key"

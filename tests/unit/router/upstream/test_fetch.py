@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from aibridge_common.errors import InvalidRequest
-from aibridge_router.upstream.fetch import CONTENT_BYTES_MAX, Fetcher, is_public
+from aibridge_router.upstream.fetch import CONTENT_BYTES_MAX, Fetcher
+from aibridge_router.upstream.public import is_public
 
 pytestmark = pytest.mark.anyio
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from aibridge_common.catalog import MultiplierTexts
 from aibridge_common.structs import Command, Reply
 from aibridge_common.usage import Multipliers, Usage
 
@@ -20,6 +21,15 @@ class RateCard(Reply, frozen=True, kw_only=True, omit_defaults=True):
     version: int
     valid_from: datetime
     multipliers: Multipliers
+
+
+class SetPrice(MultiplierTexts, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model's multipliers as decimal strings, from `valid_from` on (now where it is not said).
+
+    What is left out follows the vendors' usual ratios to input. A price that was to begin later is given up by this.
+    """
+
+    valid_from: datetime | None = None
 
 
 class AcquireLease(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):

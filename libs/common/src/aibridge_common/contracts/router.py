@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
-from aibridge_common.catalog import Name, Timeout
+from aibridge_common.catalog import ModelFacts, Name, ProviderFacts, Timeout
 from aibridge_common.structs import Command, Reply
 
 EgressState = Literal["active", "draining", "off"]
@@ -20,11 +20,14 @@ OnFailure = Literal["go_on", "stop"]
 Priority = Annotated[int, Meta(ge=1, le=100, examples=[1])]
 
 
+ProviderKey = Annotated[str, Meta(min_length=8, max_length=500, pattern=r"^[!-~]+$")]
+
+
 class AddOwnKey(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A customer's own key; it is tested, sealed, and never shown again."""
 
     provider: Annotated[Name, Meta(examples=["anthropic"])]
-    key: Annotated[str, Meta(min_length=8, max_length=500, pattern=r"^[!-~]+$")]
+    key: ProviderKey
     name: Annotated[str, Meta(min_length=1, max_length=100, examples=["team key"])] = "own key"
     priority: Priority = 1
     on_failure: OnFailure = "go_on"
@@ -47,6 +50,51 @@ class OwnKeyShown(Reply, frozen=True, kw_only=True):
     priority: int
     on_failure: OnFailure
     created_at: datetime
+
+
+class PutProvider(ProviderFacts, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A provider in whole: what is left out is as if nobody had ever said it. Its keys are added apart."""
+
+
+class ProviderShown(ProviderFacts, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A provider as it is stored, and how many of its keys are in use."""
+
+    name: str
+    active_keys: int
+
+
+class AddUpstreamKey(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of the operator's keys. It is asked about at the provider first, unless `check` is false."""
+
+    provider: Annotated[Name, Meta(examples=["anthropic"])]
+    key: ProviderKey
+    check: bool = True
+
+
+class ChangeUpstreamKey(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Take a key out of use, or back into it."""
+
+    active: bool
+
+
+class UpstreamKeyShown(Reply, frozen=True, kw_only=True):
+    """All that is ever shown of a key; `hint` are its last characters."""
+
+    id: UUID
+    provider: str
+    hint: str
+    active: bool
+    created_at: datetime
+
+
+class PutModel(ModelFacts, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model in whole: what is left out is as if nobody had ever said it. Its price is set at billing."""
+
+
+class ModelShown(ModelFacts, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model as it is stored."""
+
+    id: str
 
 
 class PutChain(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):

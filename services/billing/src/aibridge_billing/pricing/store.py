@@ -1,7 +1,10 @@
 """Dated multipliers. A version, once written, is never changed: old charges keep their price."""
 
+from datetime import datetime
+
 from sqlalchemy import text
 
+from aibridge_common.clock import SystemClock
 from aibridge_common.contracts.billing import RateCard
 from aibridge_common.db.engine import Transaction
 from aibridge_common.usage import Multipliers
@@ -33,19 +36,32 @@ async def rate_cards(tx: Transaction) -> list[RateCard]:
     ]
 
 
-async def put_multipliers(tx: Transaction, model: str, multipliers: Multipliers) -> int:
-    """Make `multipliers` the newest version for `model` from now on, unless they already are; returns the version."""
+_LOCK = 7_403_011
+"""Advisory lock: two that set prices at once must not both make the same version."""
+
+
+async def put_multipliers(
+    tx: Transaction, model: str, multipliers: Multipliers, valid_from: datetime | None = None
+) -> int:
+    """Make `multipliers` the newest version for `model`, unless they already are; returns the version.
+
+    They hold from `valid_from` on, None for now.
+    """
+    await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     newest = [card for card in await rate_cards(tx) if card.model == model][-1:]
-    if newest and newest[0].multipliers == multipliers:
+    begun = [card for card in newest if card.valid_from <= SystemClock().now()]
+    if begun and begun[0].multipliers == multipliers and valid_from is None:
         return newest[0].version
     version = newest[0].version + 1 if newest else 1
     await tx.execute(
         text(
             "INSERT INTO rate_card"
-            " (model, version, input, output, cache_read, cache_write_5m, cache_write_1h, reasoning)"
-            " VALUES (:model, :version, :input, :output, :cache_read, :cache_write_5m, :cache_write_1h, :reasoning)"
+            " (model, version, valid_from, input, output, cache_read, cache_write_5m, cache_write_1h, reasoning)"
+            " VALUES (:model, :version, coalesce(:valid_from, now()), :input, :output, :cache_read,"
+            " :cache_write_5m, :cache_write_1h, :reasoning)"
         ),
         {
+            "valid_from": valid_from,
             "model": model,
             "version": version,
             "input": multipliers.input,

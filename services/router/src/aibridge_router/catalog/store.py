@@ -1,7 +1,5 @@
 """The catalogue's rows."""
 
-import hashlib
-from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
@@ -12,10 +10,7 @@ from aibridge_common.catalog import Catalog, Chain, Model, Provider, Routing
 from aibridge_common.contracts.router import EgressState
 from aibridge_common.db.engine import Transaction
 from aibridge_common.ids import uuid7
-
-SealFunction = Callable[[str, UUID, str], bytes]
-"""Turns a key, its row and its provider into what is stored."""
-
+from aibridge_router.catalog.keys import SealFunction
 
 _LOCK = 7_403_002
 """Advisory lock: no write may be checked against a catalogue that another one changes meanwhile."""
@@ -90,18 +85,34 @@ async def replace_catalog(tx: Transaction, catalog: Catalog) -> None:
     )
     await tx.execute(text("DELETE FROM provider WHERE NOT name = ANY(:names)"), {"names": names})
     for provider in catalog.providers:
-        await tx.execute(
-            text(
-                "INSERT INTO provider (name, document) VALUES (:name, CAST(:document AS jsonb))"
-                " ON CONFLICT (name) DO UPDATE SET document = excluded.document"
-            ),
-            {"name": provider.name, "document": _without_keys(provider)},
-        )
+        await put_provider(tx, provider)
     for model in catalog.models:
         await put_model(tx, model)
     for chain in catalog.chains:
         await put_chain(tx, chain)
     await put_routing(tx, catalog.routing)
+
+
+async def put_provider(tx: Transaction, provider: Provider) -> None:
+    """Add a provider, or change the one of that name; its keys are rows of their own."""
+    await tx.execute(
+        text(
+            "INSERT INTO provider (name, document) VALUES (:name, CAST(:document AS jsonb))"
+            " ON CONFLICT (name) DO UPDATE SET document = excluded.document"
+        ),
+        {"name": provider.name, "document": _without_keys(provider)},
+    )
+
+
+async def delete_provider(tx: Transaction, name: str) -> None:
+    """Remove a provider that hosts no model, with all keys for it."""
+    await tx.execute(text("DELETE FROM upstream_key WHERE provider = :name"), {"name": name})
+    await tx.execute(text("DELETE FROM provider WHERE name = :name"), {"name": name})
+
+
+async def delete_model(tx: Transaction, model: str) -> None:
+    """Remove a model that no chain names."""
+    await tx.execute(text("DELETE FROM model WHERE id = :id"), {"id": model})
 
 
 async def put_model(tx: Transaction, model: Model) -> None:
@@ -164,39 +175,6 @@ async def put_egress(
 async def keep_egresses(tx: Transaction, names: list[str]) -> None:
     """Remove every other egress."""
     await tx.execute(text("DELETE FROM egress WHERE NOT name = ANY(:names)"), {"names": names})
-
-
-async def replace_keys(
-    tx: Transaction, provider: str, keys: list[str], seal_with: SealFunction
-) -> None:
-    """Make these the provider's keys; one that is there already is kept as it is."""
-    prints = [_fingerprint(provider, key) for key in keys]
-    await tx.execute(
-        text(
-            "DELETE FROM upstream_key WHERE provider = :provider AND NOT fingerprint = ANY(:prints)"
-        ),
-        {"provider": provider, "prints": prints},
-    )
-    for key, fingerprint in zip(keys, prints, strict=True):
-        key_id = uuid7()
-        await tx.execute(
-            text(
-                "INSERT INTO upstream_key (id, provider, sealed, fingerprint, hint)"
-                " VALUES (:id, :provider, :sealed, :fingerprint, :hint) ON CONFLICT DO NOTHING"
-            ),
-            {
-                "id": key_id,
-                "provider": provider,
-                "sealed": seal_with(key, key_id, provider),
-                "fingerprint": fingerprint,
-                "hint": f"…{key[-4:]}",
-            },
-        )
-
-
-def _fingerprint(provider: str, key: str) -> bytes:
-    # Slow on purpose, since a table of plain digests of vendor keys would be a list of guesses to check.
-    return hashlib.scrypt(key.encode(), salt=provider.encode(), n=2**12, r=8, p=1, dklen=16)
 
 
 def _without_keys(provider: Provider) -> str:

@@ -9,8 +9,6 @@ changes its mind between check and connection (DNS rebinding) gains nothing.
 
 import asyncio
 import base64
-import ipaddress
-import socket
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
@@ -19,6 +17,7 @@ from msgspec.structs import replace
 from aibridge_common.errors import InvalidRequest
 from aibridge_common.transport import Origin, Pool, Timers, TransportError
 from aibridge_router.canonical.content import Data
+from aibridge_router.upstream.public import Address, addresses_of, is_public
 
 CONTENT_BYTES_MAX = 20 * 2**20
 FETCHES_MAX = 20
@@ -28,19 +27,6 @@ MEDIA_TYPES = frozenset(
     {"image/jpeg", "image/png", "image/gif", "image/webp", "image/heic", "application/pdf"}
 )
 _TIMERS = Timers(connect_s=3.0, headers_s=10.0, idle_s=5.0)
-_EMBEDDED_V4 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def is_public(address: Address) -> bool:
-    """Whether the address is reachable by anyone, and does not wrap one that is not."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
-        if any(address in network for network in _EMBEDDED_V4):
-            return False
-    return address.is_global and not address.is_multicast
 
 
 class Fetcher:
@@ -104,12 +90,9 @@ class Fetcher:
         if origin.socket_path is not None or origin.port not in self._ports:
             raise _refusal(url, "only the usual web ports are fetched from")
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                origin.host, origin.port, type=socket.SOCK_STREAM
-            )
-        except (OSError, UnicodeError):
+            addresses = await addresses_of(origin)
+        except OSError:
             raise _refusal(url, "its host is not known") from None
-        addresses = [ipaddress.ip_address(entry[4][0]) for entry in found]
         if not addresses or not all(self._allows(address) for address in addresses):
             raise _refusal(url, "its host is not public")
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -1,7 +1,5 @@
-"""Changes to the catalogue that is in force: checked as a whole, written at once, then told to every router."""
+"""How requests are routed: chains, the failover switch, egresses, timers, and the ways as they are doing."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +7,7 @@ import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from aibridge_common.bus.nats import Bus, BusUnavailable
 from aibridge_common.catalog import (
-    Catalog,
     Chain,
     InvalidCatalog,
     Model,
@@ -33,38 +29,22 @@ from aibridge_common.contracts.router import (
     RoutingRules,
     WayReport,
 )
-from aibridge_common.db.engine import Database, Transaction, transaction
-from aibridge_common.errors import NotFound
-from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT
+from aibridge_common.db.engine import transaction
 from aibridge_common.proxy import Proxy
-from aibridge_common.sealed import Sealer
-from aibridge_common.telemetry.log import get_logger
-from aibridge_router.catalog.audit import audit_page, record
+from aibridge_router.api.admin.draft import Drafts, named
+from aibridge_router.catalog.audit import audit_page
 from aibridge_router.catalog.store import (
     delete_chain,
     keep_egresses,
-    lock_catalog,
     put_chain,
     put_egress,
     put_model,
     put_routing,
-    read_catalog,
 )
 from aibridge_router.failover.health import Health
 from aibridge_router.upstream.egress import EgressPool, address_of, kind_of
 
 _TIMEOUTS = tuple(field.name for field in msgspec.structs.fields(PutTimeouts))
-
-
-class _Draft(Struct, frozen=True, kw_only=True):
-    """A transaction that alone may change the catalogue, and the catalogue it found."""
-
-    tx: Transaction
-    caller: str
-    catalog: Catalog
-
-    async def note(self, action: str, subject: str, document: dict[str, Any]) -> None:
-        await record(self.tx, self.caller, action, subject, document)
 
 
 class Administration:
@@ -75,31 +55,26 @@ class Administration:
 
     def __init__(
         self,
-        database: Database,
-        sealer: Sealer,
-        bus: Bus,
+        drafts: Drafts,
         pool: EgressPool,
         health: Health,
         clock: Clock,
         router: str,
     ) -> None:
-        self._database = database
-        self._sealer = sealer
-        self._bus = bus
+        self._drafts = drafts
         self._pool = pool
         self._health = health
         self._clock = clock
         self._router = router
-        self._log = get_logger()
 
     async def chains(self) -> list[ModelChain]:
         """Every chain, by model."""
-        return [_chain(chain) for chain in (await self._read()).chains]
+        return [_chain(chain) for chain in (await self._drafts.read()).chains]
 
     async def put_chain(self, caller: str, model: str, backups: list[str]) -> ModelChain:
         """Make these the backups of a model."""
         chain = Chain(model=model, backups=backups)
-        async with self._changing(caller) as draft:
+        async with self._drafts.changing(caller) as draft:
             others = [other for other in draft.catalog.chains if other.model != model]
             check_catalog(replace(draft.catalog, chains=[*others, chain]))
             await put_chain(draft.tx, chain)
@@ -108,18 +83,18 @@ class Administration:
 
     async def delete_chain(self, caller: str, model: str) -> None:
         """Let nothing stand in for a model."""
-        async with self._changing(caller) as draft:
-            _named("chain", model, [chain.model for chain in draft.catalog.chains])
+        async with self._drafts.changing(caller) as draft:
+            named("chain", model, [chain.model for chain in draft.catalog.chains])
             await delete_chain(draft.tx, model)
             await draft.note("chain.delete", model, {})
 
     async def routing(self) -> RoutingRules:
         """What holds for every request."""
-        return _routing((await self._read()).routing)
+        return _routing((await self._drafts.read()).routing)
 
     async def put_routing(self, caller: str, command: PutRouting) -> RoutingRules:
         """Change what holds for every request."""
-        async with self._changing(caller) as draft:
+        async with self._drafts.changing(caller) as draft:
             routing = replace(draft.catalog.routing, **_said(command))
             check_catalog(replace(draft.catalog, routing=routing))
             await put_routing(draft.tx, routing)
@@ -129,7 +104,7 @@ class Administration:
     async def egresses(self) -> EgressReport:
         """The pool as this router uses it, and the egresses that are off, by name."""
         seen = {status.name: status for status in self._pool.status(self._clock.monotonic_s())}
-        for egress in (await self._read()).egresses:
+        for egress in (await self._drafts.read()).egresses:
             if egress.state == "off":
                 seen[egress.name] = _off(egress)
         return EgressReport(
@@ -138,12 +113,12 @@ class Administration:
 
     async def put_egress(self, caller: str, name: str, command: PutEgress) -> Egress:
         """Add an egress, or change the one of that name."""
-        async with self._changing(caller) as draft:
+        async with self._drafts.changing(caller) as draft:
             known = {egress.name: egress for egress in draft.catalog.egresses}
             egress = _merged(known.get(name), name, command)
             known[name] = egress
             check_catalog(replace(draft.catalog, egresses=list(known.values())))
-            await put_egress(draft.tx, name, egress.url, egress.state, self._sealer.seal)
+            await put_egress(draft.tx, name, egress.url, egress.state, self._drafts.seal)
             stored = _egress(egress)
             shown = {"kind": stored.kind, "address": stored.address, "state": stored.state}
             await draft.note("egress.put", name, shown)
@@ -151,8 +126,8 @@ class Administration:
 
     async def delete_egress(self, caller: str, name: str) -> None:
         """Remove an egress; what runs through it goes on."""
-        async with self._changing(caller) as draft:
-            _named("egress", name, [egress.name for egress in draft.catalog.egresses])
+        async with self._drafts.changing(caller) as draft:
+            named("egress", name, [egress.name for egress in draft.catalog.egresses])
             kept = [egress for egress in draft.catalog.egresses if egress.name != name]
             check_catalog(replace(draft.catalog, egresses=kept))
             await keep_egresses(draft.tx, [egress.name for egress in kept])
@@ -165,20 +140,20 @@ class Administration:
 
     async def forget_ways(self, caller: str, provider: str) -> None:
         """Try everything at a provider anew: its keys were put right, its outage is known to be over."""
-        async with self._changing(caller) as draft:
-            _named("provider", provider, [one.name for one in draft.catalog.providers])
+        async with self._drafts.changing(caller) as draft:
+            named("provider", provider, [one.name for one in draft.catalog.providers])
             await draft.note("ways.forget", provider, {})
         self._health.forget(provider)
 
     async def timeouts(self) -> list[ModelTimeouts]:
         """How long an attempt at each model may take."""
-        return [_timeouts(model) for model in (await self._read()).models]
+        return [_timeouts(model) for model in (await self._drafts.read()).models]
 
     async def put_timeouts(self, caller: str, name: str, command: PutTimeouts) -> ModelTimeouts:
         """Change how long an attempt at a model may take."""
-        async with self._changing(caller) as draft:
+        async with self._drafts.changing(caller) as draft:
             models = {model.id: model for model in draft.catalog.models}
-            _named("model", name, models)
+            named("model", name, models)
             model = models[name] = replace(models[name], **_said(command))
             check_catalog(replace(draft.catalog, models=list(models.values())))
             await put_model(draft.tx, model)
@@ -187,45 +162,14 @@ class Administration:
 
     async def audit(self, limit: int, cursor: UUID | None) -> AuditPage:
         """Who changed what, newest first."""
-        async with transaction(self._database) as tx:
+        async with transaction(self._drafts.database) as tx:
             return await audit_page(tx, limit, cursor)
-
-    async def _read(self) -> Catalog:
-        async with transaction(self._database) as tx:
-            return await self._whole(tx)
-
-    @asynccontextmanager
-    async def _changing(self, caller: str) -> AsyncGenerator[_Draft]:
-        async with transaction(self._database) as tx:
-            await lock_catalog(tx)
-            yield _Draft(tx=tx, caller=caller, catalog=await self._whole(tx))
-        try:
-            await self._bus.publish(CATALOG_CHANGED_SUBJECT, b"")
-        except BusUnavailable as error:  # routers look again by themselves, only later
-            self._log.warning("catalog.not_announced", error=str(error))
-
-    async def _whole(self, tx: Transaction) -> Catalog:
-        rows = await read_catalog(tx)
-        egresses = [
-            CatalogEgress(
-                name=row.name,
-                url=self._sealer.unseal(row.sealed, row.id, row.name).reveal(),
-                state=row.state,
-            )
-            for row in rows.egresses
-        ]
-        return replace(rows.catalog, egresses=egresses)
 
 
 def _said(command: Struct) -> dict[str, Any]:
     return {
         name: value for name, value in msgspec.structs.asdict(command).items() if value is not UNSET
     }
-
-
-def _named(what: str, name: str, known: Any) -> None:
-    if name not in known:
-        raise NotFound(f"there is no {what} called {name}", param=what)
 
 
 def _merged(known: CatalogEgress | None, name: str, command: PutEgress) -> CatalogEgress:

@@ -24,8 +24,14 @@ from aibridge_common.contracts.router import (
 from aibridge_common.web.caller import calling
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_router.api.admin.administration import Administration
+from aibridge_router.api.admin.catalogue import CatalogueAdministration
+from aibridge_router.api.admin.catalogue_controllers import (
+    PREFIX,
+    ModelController,
+    ProviderController,
+    UpstreamKeyController,
+)
 
-PREFIX = "/v1/admin"
 Admin = NamedDependency[Administration]
 
 
@@ -161,11 +167,18 @@ class AuditController(Controller):
         return await admin.audit(limit, cursor)
 
 
-def admin_api(guard: ServiceGuard, admin: Callable[[], Administration]) -> Router:
+def admin_api(
+    guard: ServiceGuard,
+    admin: Callable[[], Administration],
+    catalogue: Callable[[], CatalogueAdministration],
+) -> Router:
     """Every route, behind the guard, whose name for a caller goes into the audit."""
     return Router(
         "/",
         route_handlers=[
+            ProviderController,
+            UpstreamKeyController,
+            ModelController,
             ChainController,
             RoutingController,
             EgressController,
@@ -176,6 +189,7 @@ def admin_api(guard: ServiceGuard, admin: Callable[[], Administration]) -> Route
         guards=[guard],
         dependencies={
             "admin": Provide(admin, sync_to_thread=False),
+            "catalogue": Provide(catalogue, sync_to_thread=False),
             "caller": Provide(calling(guard), sync_to_thread=False),
         },
     )

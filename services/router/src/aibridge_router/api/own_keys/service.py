@@ -3,9 +3,10 @@
 from uuid import UUID
 
 from aibridge_common.bus.nats import Bus, BusUnavailable
-from aibridge_common.clock import Clock
+from aibridge_common.catalog import Provider
 from aibridge_common.contracts.router import AddOwnKey, ChangeOwnKey, OwnKeyShown
 from aibridge_common.db.engine import Database, Transaction, transaction
+from aibridge_common.dialect import Dialect
 from aibridge_common.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT
 from aibridge_common.ids import uuid7
@@ -23,9 +24,7 @@ from aibridge_router.catalog.own_keys import (
     own_keys_of,
 )
 from aibridge_router.catalog.refresh import CatalogRefresh
-from aibridge_router.upstream.egress import EgressPool
-from aibridge_router.upstream.key_check import check_key, checks
-from aibridge_router.upstream.pools import Pools
+from aibridge_router.upstream.key_check import KeyChecker, checks
 
 
 class OwnKeys:
@@ -37,17 +36,13 @@ class OwnKeys:
         sealer: Sealer,
         bus: Bus,
         catalog: CatalogRefresh,
-        pools: Pools,
-        egress: EgressPool,
-        clock: Clock,
+        checker: KeyChecker,
     ) -> None:
         self._database = database
         self._sealer = sealer
         self._bus = bus
         self._catalog = catalog
-        self._pools = pools
-        self._egress = egress
-        self._clock = clock
+        self._checker = checker
 
     async def list_keys(self, account_id: UUID) -> list[OwnKeyShown]:
         """In the order in which they are tried."""
@@ -103,19 +98,12 @@ class OwnKeys:
         if registry is None:
             raise Unavailable("the catalogue is not loaded yet", retry_after_s=1)
         provider = registry.providers.get(name)
-        if provider is None or not checks(provider):
-            brought = sorted(each.name for each in registry.providers.values() if checks(each))
+        if provider is None or not brought(provider):
+            taken = sorted(each.name for each in registry.providers.values() if brought(each))
             raise InvalidRequest(
-                f"own keys are taken for {', '.join(brought) or 'no provider'}", param="provider"
+                f"own keys are taken for {', '.join(taken) or 'no provider'}", param="provider"
             )
-        now_s = self._clock.monotonic_s()
-        way_out = self._egress.choose(now_s, provider.name, provider.egresses, b"key-check")
-        if way_out is None:
-            raise Unavailable("no way out works now; try again", retry_after_s=5)
-        try:
-            await check_key(self._pools, way_out, provider, key)
-        finally:
-            self._egress.release(way_out.name)
+        await self._checker.check(provider, key)
 
     async def _note(
         self, tx: Transaction, caller: str, action: str, account_id: UUID, key_id: UUID
@@ -127,6 +115,11 @@ class OwnKeys:
             await self._bus.publish(CATALOG_CHANGED_SUBJECT, b"")
         except BusUnavailable as error:  # routers look again by themselves, only later
             get_logger().warning("catalog.not_announced", error=str(error))
+
+
+def brought(provider: Provider) -> bool:
+    """Whether customers may bring keys of this provider: so far those of Anthropic's protocol."""
+    return Dialect.ANTHROPIC_MESSAGES in provider.paths and checks(provider)
 
 
 def _unknown() -> NotFound:
