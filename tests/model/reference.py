@@ -11,6 +11,8 @@ class Lot:
     granted: int
     consumed: int = 0
     refunded: int = 0
+    given: bool = False
+    """By an adjustment: there is no payment behind it."""
 
     @property
     def rest(self) -> int:
@@ -46,6 +48,8 @@ class Wallet:
     reservations: dict[int, Reservation] = field(default_factory=dict[int, Reservation])
     debt: int = 0
     spent: int = 0
+    charged_back: set[int] = field(default_factory=set[int])
+    suspended: bool = False
 
     @property
     def posted(self) -> int:
@@ -69,7 +73,7 @@ class Wallet:
         if (known := self.reservations.get(number)) is not None:
             return known.amount if known.is_open else None
         granted = min(want, self.free)
-        if self.debt or granted < max(least, 1):
+        if self.debt or self.suspended or granted < max(least, 1):
             return None
         self.reservations[number] = Reservation(is_hold, granted, granted)
         return granted
@@ -98,7 +102,7 @@ class Wallet:
     def extend(self, number: int, total: int, least: int) -> int | None:
         """Grow to `total` if the balance allows, or at least to `least`; what was granted altogether."""
         reservation = self.reservations.get(number)
-        if reservation is None or not reservation.is_open or self.debt:
+        if reservation is None or not reservation.is_open or self.debt or self.suspended:
             return None
         more = max(0, min(total - reservation.amount, self.free))
         if reservation.amount + more < least:
@@ -126,9 +130,36 @@ class Wallet:
         return min(want, self.lots[order].rest, self.free)
 
     def unrefund(self, order: int, utok: int) -> None:
-        """A refund failed: its tokens are back."""
+        """A refund failed: its tokens are back, unless their payment is gone."""
+        if order in self.charged_back:
+            return
         self.lots[order].refunded -= utok
         self._pay_debt()
+
+    def charge_back(self, order: int) -> bool:
+        """The payment is gone: what is unused and free goes, the rest is owed. Nothing new may be reserved."""
+        lot = self.lots[order]
+        if order in self.charged_back or lot.given:
+            return False
+        self.charged_back.add(order)
+        self.suspended = True
+        taken = min(lot.rest, self.free)
+        self.debt += lot.granted - lot.refunded - taken
+        lot.refunded += taken
+        self._pay_debt()
+        return True
+
+    def adjust(self, utok: int, order: int | None) -> bool:
+        """Tokens given are a lot of their own, tokens taken must be free."""
+        if utok < 0:
+            if self.free < -utok:
+                return False
+            self._consume(-utok)
+            return True
+        assert order is not None
+        self.lots[order] = Lot(order, utok, given=True)
+        self._pay_debt()
+        return True
 
     def _consume(self, utok: int) -> None:
         for _, lot in sorted(self.lots.items()):

@@ -170,7 +170,7 @@ class TestAudit:
             ),
             (
                 "UPDATE lot SET consumed_utok = 11 WHERE account_id = :id",
-                "spent is not consumed plus debt",
+                "spent, owed for charge-backs and taken by adjustments is not consumed plus debt",
             ),
             (
                 "UPDATE lot SET consumed_utok = 11 WHERE account_id = :id",

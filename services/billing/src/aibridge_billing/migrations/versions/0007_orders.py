@@ -1,4 +1,4 @@
-"""Compaction that waits for nobody."""
+"""Orders, payments, refunds, charge-backs, adjustments."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from alembic import op
 from aibridge_common.db.migrate import execute_script
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 
 def upgrade() -> None:
