@@ -124,6 +124,79 @@ class TestAsking:
         assert await keyring.facts("ab-live") == FACTS
 
 
+@pytest.fixture
+async def bus(keyring: Keyring) -> FakeBus:
+    """What the keyring listens to, with a first heartbeat."""
+    bus = FakeBus()
+    await keyring.listen(cast("Bus", bus))
+    await bus.publish(HEARTBEAT_SUBJECT, AuthHeartbeat(sequence=0))
+    return bus
+
+
+class TestAskingAgain:
+    async def test_a_key_in_use_is_asked_for_before_its_time_and_nobody_waits(
+        self, keyring: Keyring, auth: FakeAuth, clock: FrozenClock, bus: FakeBus
+    ) -> None:
+        await keyring.facts("ab-live")
+        await bus.publish(HEARTBEAT_SUBJECT, AuthHeartbeat(sequence=0))
+        clock.advance(11)
+        await bus.publish(HEARTBEAT_SUBJECT, AuthHeartbeat(sequence=0))
+        clock.advance(5)
+        auth.go_on.clear()
+
+        assert await keyring.facts("ab-live") == FACTS
+        await asyncio.sleep(0)
+        assert auth.asked == ["ab-live"] * 2
+        auth.go_on.set()
+        await asyncio.sleep(0.01)
+        await bus.publish(HEARTBEAT_SUBJECT, AuthHeartbeat(sequence=0))
+        clock.advance(12)
+        assert await keyring.facts("ab-live") == FACTS
+        assert auth.asked == ["ab-live"] * 2
+
+    async def test_an_auth_that_is_away_for_a_while_is_not_noticed(
+        self, keyring: Keyring, auth: FakeAuth, clock: FrozenClock, bus: FakeBus
+    ) -> None:
+        await keyring.facts("ab-live")
+        await bus.publish(HEARTBEAT_SUBJECT, AuthHeartbeat(sequence=0))
+        auth.away = True
+        clock.advance(16)
+        for _ in range(10):
+            await bus.publish(HEARTBEAT_SUBJECT, AuthHeartbeat(sequence=0))
+            assert await keyring.facts("ab-live") == FACTS
+            await asyncio.sleep(0.001)
+            clock.advance(1)
+        auth.away = False
+        await keyring.facts("ab-live")
+        await asyncio.sleep(0.001)
+        await bus.publish(HEARTBEAT_SUBJECT, AuthHeartbeat(sequence=0))
+        clock.advance(14)
+        assert await keyring.facts("ab-live") == FACTS
+
+    async def test_one_that_is_not_used_is_not_asked_for(
+        self, keyring: Keyring, auth: FakeAuth, clock: FrozenClock
+    ) -> None:
+        await keyring.facts("ab-live")
+        clock.advance(3600)
+        await asyncio.sleep(0)
+
+        assert auth.asked == ["ab-live"]
+
+    async def test_what_was_revoked_meanwhile_opens_no_longer(
+        self, keyring: Keyring, auth: FakeAuth, clock: FrozenClock, bus: FakeBus
+    ) -> None:
+        await keyring.facts("ab-live")
+        await bus.publish(HEARTBEAT_SUBJECT, AuthHeartbeat(sequence=0))
+        auth.verdicts["ab-live"] = KeyVerdict(reason="revoked")
+        clock.advance(16)
+        await bus.publish(HEARTBEAT_SUBJECT, AuthHeartbeat(sequence=0))
+        await keyring.facts("ab-live")
+        await asyncio.sleep(0.001)
+
+        with pytest.raises(Unauthenticated, match="revoked"):
+            await keyring.facts("ab-live")
+
+
 class TestRefusal:
     @pytest.mark.parametrize("key", [None, ""])
     async def test_no_key_is_told_how_to_send_one(

@@ -1,8 +1,9 @@
 """Verified keys, so that a request costs no call to auth. Pure: it takes the time and what it is told.
 
-A verdict is believed for 30 s, or 5 s while auth's heartbeat is missing. A change, be it that a key was revoked or that
-its options are others, drops what was said before, and is remembered a while: an answer that was already on its way is
-not believed.
+A verdict is believed for 30 s, or 5 s while auth's heartbeat is missing. A live key in use is asked for again after half
+of that, while it still opens, so that no request waits for it and an auth that is away for some seconds is not noticed.
+A change, be it that a key was revoked or that its options are others, drops what was said before, and is remembered a
+while: an answer that was already on its way is not believed.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ CUT_OFF_TTL_S = 5.0
 HEARTBEAT_MISSED_S = 12.0
 ENTRIES_MAX = 100_000
 CHANGED_REMEMBERED_S = 60.0
+ASK_AGAIN_EVERY_S = 1.0
 
 
 class Entry(Struct, kw_only=True):
@@ -25,6 +27,7 @@ class Entry(Struct, kw_only=True):
 
     verdict: KeyVerdict
     asked_at_s: float
+    tried_at_s: float = float("-inf")
 
 
 class KeyCache:
@@ -51,6 +54,17 @@ class KeyCache:
             self._forget(digest)
             return None
         return entry.verdict
+
+    def aging(self, now_s: float, digest: bytes) -> bool:
+        """Whether a live key should be asked for again now, before it is no longer believed; at most once a second."""
+        entry = self._entries.get(digest)
+        if entry is None or entry.verdict.facts is None:
+            return False
+        half_s = self._ttl_s(now_s, entry.verdict) / 2
+        if now_s - entry.asked_at_s < half_s or now_s - entry.tried_at_s < ASK_AGAIN_EVERY_S:
+            return False
+        entry.tried_at_s = now_s
+        return True
 
     def put(self, asked_at_s: float, digest: bytes, verdict: KeyVerdict) -> bool:
         """Note a verdict that was asked for at `asked_at_s`. False when a change overtook it: ask again."""

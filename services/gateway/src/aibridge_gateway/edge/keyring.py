@@ -58,20 +58,33 @@ class Keyring:
         if not key.startswith("ab-") or len(key) > KEY_CHARACTERS_MAX:
             raise Unauthenticated("this is not an AI-Bridge key: keys start with ab-")
         digest = KeyCache.digest(key)
-        verdict = self._cache.get(self._clock.monotonic_s(), digest)
+        now_s = self._clock.monotonic_s()
+        verdict = self._cache.get(now_s, digest)
         if verdict is None:
             verdict = await self._ask_once(digest, key)
+        elif self._cache.aging(now_s, digest):
+            self._question(digest, key)
         if verdict.facts is None:
             raise Unauthenticated(_REASONS.get(verdict.reason, f"the {verdict.reason}"))
         return verdict.facts
 
     async def _ask_once(self, digest: bytes, key: str) -> KeyVerdict:
+        return await asyncio.shield(self._question(digest, key))
+
+    def _question(self, digest: bytes, key: str) -> asyncio.Future[KeyVerdict]:
+        """The one that is on its way, or a new one. Perhaps nobody waits for it."""
         asking = self._asking.get(digest)
         if asking is None:
             asking = asyncio.ensure_future(self._ask(digest, key))
             self._asking[digest] = asking
-            asking.add_done_callback(lambda _: self._asking.pop(digest, None))
-        return await asyncio.shield(asking)
+
+            def answered(question: asyncio.Future[KeyVerdict]) -> None:
+                self._asking.pop(digest, None)
+                if not question.cancelled():
+                    question.exception()  # seen, also where nobody waits
+
+            asking.add_done_callback(answered)
+        return asking
 
     async def _ask(self, digest: bytes, key: str) -> KeyVerdict:
         for _ in range(ASKED_TIMES_MAX):
