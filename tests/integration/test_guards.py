@@ -46,6 +46,11 @@ ROUTES = {
     },
     "billing": {
         ("GET", "/v1/rate-cards"),
+        ("GET", "/v1/products"),
+        ("PUT", "/v1/products/{product_id:str}"),
+        ("DELETE", "/v1/products/{product_id:str}"),
+        ("GET", "/v1/multipliers"),
+        ("GET", "/v1/audit"),
         ("PUT", "/v1/rate-cards/{model:path}"),
         ("GET", "/v1/balance"),
         ("GET", "/v1/usage"),

@@ -9,6 +9,7 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
+from aibridge_billing.audit_log.controllers import AuditController
 from aibridge_billing.leases.controllers import LeaseController
 from aibridge_billing.leases.sweeper import run_sweeper
 from aibridge_billing.metering.applied import run_compaction
@@ -18,16 +19,20 @@ from aibridge_billing.metering.metrics import measure_consumer, measure_ledger
 from aibridge_billing.metering.settlement import Settlement
 from aibridge_billing.pricing.book import PriceBook
 from aibridge_billing.pricing.controllers import RateCardController
+from aibridge_billing.products.controllers import ProductController
 from aibridge_billing.receipts.controllers import ReceiptController
 from aibridge_billing.settings import Settings
 from aibridge_common.bus.durability import warn_unless_durable
 from aibridge_common.bus.nats import Bus
 from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import answers, open_database
+from aibridge_common.db.idempotency import run_forgetting
 from aibridge_common.settings import parse_tokens
+from aibridge_common.web.caller import calling
 from aibridge_common.web.database import DATABASE_PROBLEMS
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
+from aibridge_common.web.idempotency import idempotent
 from aibridge_common.web.metrics import Measured, metrics_route
 from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
@@ -61,6 +66,7 @@ def create_app(settings: Settings) -> Litestar:
                 tasks.start_soon(supervised, "usage consumer", consumer.run)
                 tasks.start_soon(supervised, "lease sweeper", partial(run_sweeper, database))
                 tasks.start_soon(supervised, "compaction", partial(run_compaction, database))
+                tasks.start_soon(supervised, "forgetting", partial(run_forgetting, database))
                 yield
                 tasks.cancel_scope.cancel()
         finally:
@@ -74,12 +80,18 @@ def create_app(settings: Settings) -> Litestar:
     api = Router(
         "/",
         route_handlers=[
+            ProductController,
             RateCardController,
+            AuditController,
             LeaseController,
             MeteringController,
             ReceiptController,
         ],
         guards=[guard],
+        dependencies={
+            "caller": Provide(calling(guard), sync_to_thread=False),
+            "call": Provide(idempotent(guard)),
+        },
     )
     return Litestar(
         [

@@ -1,7 +1,7 @@
 """Verified keys, so that a request costs no call to auth. Pure: it takes the time and what it is told.
 
-A verdict is believed for 30 s, or 5 s while auth's heartbeat is missing. A live key in use is asked for again after half
-of that, while it still opens, so that no request waits for it and an auth that is away for some seconds is not noticed.
+A verdict is believed for 30 s, or 5 s while auth's heartbeat is missing. A live key in use is asked for again after
+half of that, while it still opens: no request waits for it, and an auth that is away for some seconds is not noticed.
 A change, be it that a key was revoked or that its options are others, drops what was said before, and is remembered a
 while: an answer that was already on its way is not believed.
 """
