@@ -102,7 +102,9 @@ async def once(
             ),
             row,
         )
-    ).one()
+    ).one_or_none()
+    if found is None:  # a day old, and forgotten this very moment
+        raise Conflict("this key was just forgotten; send the request again", retry_after_s=1)
     if (found.operation, bytes(found.fingerprint)) != (call.operation, fingerprint):
         raise Conflict("this key was used for another request", param="Idempotency-Key")
     return msgspec.json.decode(vault.open(bytes(found.answer), call), type=kind)

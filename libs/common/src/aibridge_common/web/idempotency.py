@@ -11,6 +11,7 @@ from aibridge_common.errors import InvalidRequest
 from aibridge_common.web.guard import ServiceGuard
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_QUOTED = re.compile(r'"([^"]*)"')
 
 
 def idempotent(
@@ -25,7 +26,8 @@ def idempotent(
         given = request.headers.getall("idempotency-key", [])
         if not given:
             return None
-        key = given[0].strip().removeprefix('"').removesuffix('"')
+        quoted = _QUOTED.fullmatch(given[0].strip())
+        key = quoted[1] if quoted else given[0].strip()
         if len(given) > 1 or _KEY.fullmatch(key) is None:
             raise InvalidRequest(
                 "one key of 1 to 255 visible ASCII characters is taken", param="Idempotency-Key"
