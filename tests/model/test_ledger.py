@@ -32,9 +32,9 @@ from tests.fixtures.books import Books, Refund, charge
 
 from .reference import RefundState, Wallet
 
-EXAMPLES, STEPS, HALVES = 110, 60, 2
+EXAMPLES, STEPS, HALVES = 135, 60, 2
 STEPS_MIN = 5_000
-"""Of a half: ten thousand together. In halves, so that two workers of the test run may share them."""
+"""Of a half: ten thousand together, and an example takes about 45. Two workers of the test run may share them."""
 AUDIT_EVERY = 10
 
 ACCOUNTS = st.integers(0, 1)

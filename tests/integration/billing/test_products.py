@@ -101,5 +101,9 @@ async def test_multipliers_are_exact_decimals(http: httpx.AsyncClient) -> None:
         one for one in (await http.get("/v1/multipliers")).json() if one["model"] == "acme/large"
     ]
 
-    assert (row["version"], row["input"], row["output"]) == (1, "1.25", "10")
-    assert (row["cache_read"], row["cache_write_5m"]) == ("0.125", "1.5625")
+    rates = row["multipliers"]
+    assert (row["version"], rates["input"], rates["output"]) == (1, "1.25", "10")
+    assert (rates["cache_read"], rates["cache_write_5m"]) == ("0.125", "1.5625")
+    [later, first] = (await http.get("/v1/audit", params={"limit": 2})).json()["rows"]
+    assert (first["action"], first["subject"]) == ("price.set", "acme/large")
+    assert later["document"]["valid_from"] == "2027-06-01T00:00:00Z"

@@ -39,6 +39,19 @@ async def test_a_second_time_changes_nothing(books: Books) -> None:
 
 
 @pytest.mark.anyio
+async def test_what_was_said_through_the_api_stays(books: Books) -> None:
+    catalog = load_catalog(shipped_catalog_path())
+    await seed_catalog(books.database, catalog)
+    await books.rows("UPDATE product SET active = false, title_zh = '套餐' RETURNING 1")
+
+    await seed_catalog(books.database, catalog)
+
+    kept = await books.rows("SELECT DISTINCT active, title_zh FROM product")
+    assert [tuple(row) for row in kept] == [(False, "套餐")]
+    await books.rows("UPDATE product SET active = true WHERE id <> 'adjustment' RETURNING 1")
+
+
+@pytest.mark.anyio
 async def test_a_changed_multiplier_is_a_new_version_and_old_charges_keep_theirs(
     books: Books,
 ) -> None:

@@ -34,7 +34,7 @@ Connection = Any
 async def at(
     router_url: str, billing_url: str, clean_stream: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[str, str]]:
-    """Where billing and a router answer that has the catalogue above."""
+    """Where billing and a router answer that has the catalogue of `stored`."""
     catalog = catalogue(tmp_path_factory.mktemp("catalogue") / "catalog.toml")
     database = open_database(router_url, SCHEMA)
     await seed_catalog(database, Sealer(Secret(SECRETS_KEY)), catalog)

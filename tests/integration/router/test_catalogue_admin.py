@@ -93,10 +93,12 @@ class TestProviders:
     @pytest.mark.parametrize(
         ("change", "param"),
         [
-            ({"base_url": "ftp://api.new.example"}, "providers.base_url"),
+            ({"base_url": "ftp://api.new.example"}, "base_url"),
             ({"base_url": "https://ann:pw@api.new.example"}, "providers.base_url"),
             ({"base_url": "https://api.new.example/?x=1"}, "providers.base_url"),
-            ({"base_url": "https://"}, "providers.base_url"),
+            ({"base_url": "https://"}, "base_url"),
+            ({"base_url": "https://a b"}, "base_url"),
+            ({"base_url": "https:///path"}, "providers.base_url"),
             ({"paths": {}}, "paths"),
             ({"paths": {"openai_chat": "no-slash"}}, "paths[...]"),
             ({"paths": {"smtp": "/"}}, "paths"),

@@ -5,13 +5,11 @@ services' databases are the truth.
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -28,8 +26,6 @@ Title = Annotated[str, Meta(max_length=200)]
 UrlPath = Annotated[str, Meta(max_length=300, pattern=r"^/[!-~]*$")]
 HeaderName = Annotated[str, Meta(max_length=100, pattern=r"^[A-Za-z0-9-]+$")]
 HeaderValue = Annotated[str, Meta(max_length=1000, pattern=r"^[ -~]*$")]
-
-_PRINTABLE = re.compile(r"[!-~]+").fullmatch
 
 FIRST_CONTENT_S = 30.0
 FIRST_CONTENT_OF_REASONING_S = 120.0
@@ -49,7 +45,10 @@ class ProviderFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
 
     title: Title = ""
-    base_url: Annotated[str, Meta(max_length=300, examples=["https://api.anthropic.com"])]
+    base_url: Annotated[
+        str,
+        Meta(max_length=300, pattern=r"^https?://[!-~]+$", examples=["https://api.anthropic.com"]),
+    ]
     auth: Authentication = "bearer"
     paths: Annotated[
         dict[Dialect, UrlPath],
@@ -246,7 +245,10 @@ def load_catalog(path: Path) -> Catalog:
         raise InvalidCatalog(f"{path}: {error}") from None
     check_catalog(catalog)
     for model in catalog.models:
-        model.priced.microtokens()
+        try:
+            model.priced.microtokens()
+        except ValueError as error:
+            raise InvalidCatalog(f"model {model.id}: {error}", param="models.multipliers") from None
     spoken = {provider.name: next(iter(provider.paths)) for provider in catalog.providers}
     models = [
         model if model.dialect else msgspec.structs.replace(model, dialect=spoken[model.provider])
@@ -280,11 +282,6 @@ def check_catalog(catalog: Catalog) -> None:
             f"models[{model.id}].siblings.provider",
             [model.provider, *(sibling.provider for sibling in model.siblings)],
         )
-        try:
-            if model.multipliers is not None:
-                model.multipliers.microtokens()
-        except ValueError as error:
-            raise InvalidCatalog(f"model {model.id}: {error}", param="models.multipliers") from None
     _unique("chains.model", [chain.model for chain in catalog.chains])
     for chain in catalog.chains:
         check_chain(chain, names)
@@ -292,7 +289,6 @@ def check_catalog(catalog: Catalog) -> None:
     for egress in catalog.egresses:
         check_egress_url(egress.url)
     for provider in catalog.providers:
-        check_base_url(provider.base_url)
         for name in provider.egresses:
             if name not in ways_out:
                 raise InvalidCatalog(
@@ -319,18 +315,12 @@ def check_chain(chain: Chain, models: Iterable[str]) -> None:
         seen.add(name)
 
 
-def check_base_url(url: str) -> None:
-    """Raise `InvalidCatalog` unless it is an http(s) URL of a host, without credentials, query and fragment."""
+def check_name(name: str, param: str) -> str:
+    """`name`, where models, plans and the like can be called so. Raises `InvalidRequest` naming `param`."""
     try:
-        parts = urlsplit(url)
-        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        extra = parts.username is not None or parts.query or parts.fragment
-    except ValueError:
-        whole, extra = False, ""
-    if not whole or extra or not _PRINTABLE(url):
-        raise InvalidCatalog(
-            "a base URL is http(s)://host[:port][/path] and no more", param="providers.base_url"
-        )
+        return msgspec.convert(name, Name)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(str(error), param=param) from None
 
 
 def check_egress_url(url: str) -> None:

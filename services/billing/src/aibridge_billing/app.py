@@ -26,13 +26,11 @@ from aibridge_common.bus.durability import warn_unless_durable
 from aibridge_common.bus.nats import Bus
 from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import answers, open_database
-from aibridge_common.db.idempotency import run_forgetting
 from aibridge_common.settings import parse_tokens
 from aibridge_common.web.caller import calling
 from aibridge_common.web.database import DATABASE_PROBLEMS
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
-from aibridge_common.web.idempotency import idempotent
 from aibridge_common.web.metrics import Measured, metrics_route
 from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
@@ -66,7 +64,6 @@ def create_app(settings: Settings) -> Litestar:
                 tasks.start_soon(supervised, "usage consumer", consumer.run)
                 tasks.start_soon(supervised, "lease sweeper", partial(run_sweeper, database))
                 tasks.start_soon(supervised, "compaction", partial(run_compaction, database))
-                tasks.start_soon(supervised, "forgetting", partial(run_forgetting, database))
                 yield
                 tasks.cancel_scope.cancel()
         finally:
@@ -90,7 +87,6 @@ def create_app(settings: Settings) -> Litestar:
         guards=[guard],
         dependencies={
             "caller": Provide(calling(guard), sync_to_thread=False),
-            "call": Provide(idempotent(guard)),
         },
     )
     return Litestar(

@@ -28,10 +28,10 @@ from aibridge_common.web.metrics import Measured, metrics_route
 from aibridge_common.web.overload import Limiter, watch_lag
 from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
-from aibridge_router.api.admin.administration import Administration
 from aibridge_router.api.admin.catalogue import CatalogueAdministration
-from aibridge_router.api.admin.controllers import admin_api
 from aibridge_router.api.admin.draft import Drafts
+from aibridge_router.api.admin.routing import RoutingAdministration
+from aibridge_router.api.admin.routing_controllers import admin_api
 from aibridge_router.api.own_keys.controllers import own_keys_api
 from aibridge_router.api.own_keys.service import OwnKeys
 from aibridge_router.api.relay import Relay
@@ -60,7 +60,7 @@ SETTLE_TIMEOUT_S = 10.0
 class Served(Struct, frozen=True, kw_only=True):
     """What the APIs beside the relay work on."""
 
-    admin: Administration
+    admin: RoutingAdministration
     catalogue: CatalogueAdministration
     own_keys: OwnKeys
 
@@ -81,7 +81,7 @@ class Running:
         del memo
         return self
 
-    def administration(self) -> Administration:
+    def administration(self) -> RoutingAdministration:
         """What the admin API changes of how requests are routed."""
         return self._served().admin
 
@@ -132,7 +132,7 @@ def _served(
     drafts = Drafts(database, sealer, bus)
     checker = KeyChecker(services.pools, services.egress, services.clock)
     return Served(
-        admin=Administration(
+        admin=RoutingAdministration(
             drafts, services.egress, services.health, services.clock, settings.name
         ),
         catalogue=CatalogueAdministration(

@@ -1,7 +1,7 @@
 """The router's administration, as other services and tools call it."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
@@ -221,21 +221,3 @@ class ModelTimeouts(Reply, frozen=True, kw_only=True, omit_defaults=True):
     first_content_timeout_s: Annotated[float | None, Meta(examples=[None])]
     idle_timeout_s: Annotated[float, Meta(examples=[60])]
     total_timeout_s: Annotated[float, Meta(examples=[600])]
-
-
-class AuditEntry(Reply, frozen=True, kw_only=True, omit_defaults=True):
-    """Who changed what; `caller` is the name of a service token, `document` has no secret."""
-
-    id: UUID
-    at: datetime
-    caller: Annotated[str, Meta(examples=["ops"])]
-    action: Annotated[str, Meta(examples=["egress.put"])]
-    subject: Annotated[str, Meta(examples=["frankfurt-1"])]
-    document: Annotated[dict[str, Any], Meta(examples=[{"state": "draining"}])]
-
-
-class AuditPage(Reply, frozen=True, kw_only=True, omit_defaults=True):
-    """Newest first; `next` is the cursor of the following page."""
-
-    rows: list[AuditEntry]
-    next: UUID | None = None

@@ -7,8 +7,8 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
-from aibridge_billing.audit_log.store import audit_page
-from aibridge_common.contracts.orders import BillingAudit
+from aibridge_common.contracts.audit import AuditPage
+from aibridge_common.db.audit import audit_page
 from aibridge_common.db.engine import Database, transaction
 
 
@@ -23,7 +23,7 @@ class AuditController(Controller):
         database: NamedDependency[Database],
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
         cursor: FromQuery[UUID | None] = None,
-    ) -> BillingAudit:
+    ) -> AuditPage:
         """What people and tools changed, newest first."""
         async with transaction(database) as tx:
             return await audit_page(tx, limit, cursor)

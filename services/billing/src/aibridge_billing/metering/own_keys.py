@@ -3,22 +3,18 @@
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import text
 
 from aibridge_common.contracts.billing import OwnKeyUsage
 from aibridge_common.db.engine import Transaction
 from aibridge_common.events.usage import UsageRecorded
-
-TOKENS_MAX = 100_000_000
-"""Of one kind in one exchange; the ledger takes no more of a charge either."""
+from aibridge_common.usage import OUT_OF_RANGE
 
 
 def uncountable(event: UsageRecorded) -> str | None:
     """Why the table would refuse it. One that it refuses would keep away all that is settled with it."""
-    counts = msgspec.structs.astuple(event.usage)
-    if not all(0 <= count <= TOKENS_MAX for count in counts):
-        return "token counts out of range"
+    if not event.usage.plausible:
+        return OUT_OF_RANGE
     if "\0" in event.billed_model + event.provider:
         return "a name with a zero character"
     return None

@@ -5,18 +5,20 @@ from datetime import timedelta
 from litestar import Controller, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
+from msgspec import to_builtins
 
 from aibridge_billing.pricing.store import put_multipliers, rate_cards
 from aibridge_common.bus.nats import Bus
+from aibridge_common.catalog import check_name
 from aibridge_common.clock import SystemClock
 from aibridge_common.contracts.billing import RateCard, SetPrice
+from aibridge_common.db.audit import record
 from aibridge_common.db.engine import Database, transaction
 from aibridge_common.errors import InvalidRequest
 from aibridge_common.events.changes import PRICES_CHANGED_SUBJECT
 from aibridge_common.usage import Multipliers
 
 LATER_MAX = timedelta(days=365)
-MODEL_CHARACTERS_MAX = 120
 _CLOCKS_DIFFER = timedelta(minutes=1)
 
 
@@ -38,9 +40,10 @@ class RateCardController(Controller):
         data: JSONBody[SetPrice],
         database: NamedDependency[Database],
         bus: NamedDependency[Bus],
+        caller: NamedDependency[str],
     ) -> RateCard:
         """Make this the newest version of a model's multipliers. What was sent before keeps its price."""
-        name, multipliers = _model_name(model), _multipliers(data)
+        name, multipliers = check_name(model.strip("/"), "model"), _multipliers(data)
         now = SystemClock().now()
         valid_from = data.valid_from or now
         if valid_from.tzinfo is None or not now - _CLOCKS_DIFFER <= valid_from <= now + LATER_MAX:
@@ -49,16 +52,10 @@ class RateCardController(Controller):
             )
         async with transaction(database) as tx:
             version = await put_multipliers(tx, name, multipliers, data.valid_from)
+            await record(tx, caller, "price.set", name, to_builtins(data))
             cards = await rate_cards(tx)
         await bus.hint(PRICES_CHANGED_SUBJECT, b"")
         return next(card for card in cards if (card.model, card.version) == (name, version))
-
-
-def _model_name(path: str) -> str:
-    name = path.strip("/")
-    if not 0 < len(name) <= MODEL_CHARACTERS_MAX or not name.isprintable():
-        raise InvalidRequest("a model's id has 1 to 120 characters", param="model")
-    return name
 
 
 def _multipliers(data: SetPrice) -> Multipliers:

@@ -1,12 +1,10 @@
 """Token plans and the public price table, over HTTP."""
 
-import re
-
 from litestar import Controller, delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import to_builtins
 
-from aibridge_billing.audit_log.store import record
 from aibridge_billing.pricing.store import rate_cards
 from aibridge_billing.products.store import (
     NOT_FOR_SALE,
@@ -15,12 +13,12 @@ from aibridge_billing.products.store import (
     public_multipliers,
     save_product,
 )
+from aibridge_common.catalog import check_name
 from aibridge_common.clock import SystemClock
-from aibridge_common.contracts.orders import ProductShown, PublicMultipliers, PutProduct
+from aibridge_common.contracts.products import ProductShown, PublicMultipliers, PutProduct
+from aibridge_common.db.audit import record
 from aibridge_common.db.engine import Database, transaction
 from aibridge_common.errors import InvalidRequest, NotFound
-
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,119}")
 
 
 class ProductController(Controller):
@@ -45,20 +43,11 @@ class ProductController(Controller):
         caller: NamedDependency[str],
     ) -> ProductShown:
         """Add a plan, or replace the one of that id in whole. Orders keep the price they were made at."""
-        if _ID.fullmatch(product_id) is None or product_id == NOT_FOR_SALE:
+        if check_name(product_id, "product_id") == NOT_FOR_SALE:
             raise InvalidRequest("this id cannot be a plan's", param="product_id")
         async with transaction(database) as tx:
             await save_product(tx, product_id, data)
-            await record(
-                tx,
-                caller,
-                "product.put",
-                product_id,
-                actor=None,
-                price_minor=data.price_minor,
-                currency=data.currency,
-                tokens=data.tokens,
-            )
+            await record(tx, caller, "product.put", product_id, to_builtins(data))
             return next(one for one in await products(tx, archived=True) if one.id == product_id)
 
     @delete("/products/{product_id:str}", operation_id="ArchiveProduct")
@@ -72,7 +61,7 @@ class ProductController(Controller):
         async with transaction(database) as tx:
             if not await archive_product(tx, product_id):
                 raise NotFound("there is no such plan", param="product_id")
-            await record(tx, caller, "product.archive", product_id, actor=None)
+            await record(tx, caller, "product.archive", product_id, {})
 
     @get("/multipliers", operation_id="ListMultipliers")
     async def list_multipliers(

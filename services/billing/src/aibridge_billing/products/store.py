@@ -5,8 +5,8 @@ from decimal import Decimal
 from sqlalchemy import text
 
 from aibridge_common.catalog import Product
-from aibridge_common.contracts.billing import RateCard
-from aibridge_common.contracts.orders import ProductShown, PublicMultipliers, PutProduct
+from aibridge_common.contracts.billing import ByKind, RateCard
+from aibridge_common.contracts.products import ProductShown, PublicMultipliers, PutProduct
 from aibridge_common.db.engine import Transaction
 from aibridge_common.usage import MICROTOKENS_PER_TOKEN
 
@@ -15,16 +15,22 @@ NOT_FOR_SALE = "adjustment"
 
 
 async def put_product(tx: Transaction, product: Product) -> None:
-    """Add or change a product of a catalogue file; orders keep the price they were made at."""
-    await save_product(
-        tx,
-        product.id,
-        PutProduct(
-            title=product.title,
-            tokens=product.tokens,
-            price_minor=product.price_minor,
-            currency=product.currency,
+    """Add a product of a catalogue file, or change what the file says of it; orders keep their price."""
+    await tx.execute(
+        text(
+            "INSERT INTO product (id, title, grant_utok, price_minor, currency)"
+            " VALUES (:id, :title, :grant, :price, :currency)"
+            " ON CONFLICT (id) DO UPDATE SET title = excluded.title,"
+            " grant_utok = excluded.grant_utok + product.bonus_utok,"
+            " price_minor = excluded.price_minor, currency = excluded.currency"
         ),
+        {
+            "id": product.id,
+            "title": product.title,
+            "grant": product.grant_microtokens,
+            "price": product.price_minor,
+            "currency": product.currency,
+        },
     )
 
 
@@ -91,7 +97,9 @@ def public_multipliers(card: RateCard) -> PublicMultipliers:
         model=card.model,
         version=card.version,
         valid_from=card.valid_from,
-        **{name: _decimal(getattr(rates, name)) for name in rates.__struct_fields__},
+        multipliers=ByKind(
+            **{name: _decimal(getattr(rates, name)) for name in rates.__struct_fields__}
+        ),
     )
 
 

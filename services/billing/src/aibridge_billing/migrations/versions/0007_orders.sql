@@ -81,16 +81,15 @@ CREATE TABLE adjustment (
 );
 CREATE INDEX adjustment_account ON adjustment (account_id, created_at DESC);
 
-CREATE TABLE billing_audit (                               -- rows are only ever added
-  id      uuid  PRIMARY KEY,                               -- in the order of time
-  at      timestamptz NOT NULL DEFAULT now(),
-  caller  text  NOT NULL,
-  actor   uuid,
-  action  text  NOT NULL,
-  subject text  NOT NULL,
-  detail  jsonb NOT NULL
+CREATE TABLE admin_audit (                                 -- as every service has it; rows are only ever added
+  id       uuid  PRIMARY KEY,                              -- in the order of time
+  at       timestamptz NOT NULL DEFAULT now(),
+  caller   text  NOT NULL,
+  action   text  NOT NULL,
+  subject  text  NOT NULL,
+  document jsonb NOT NULL
 );
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON billing_audit FOR EACH ROW EXECUTE FUNCTION append_only();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON admin_audit FOR EACH ROW EXECUTE FUNCTION append_only();
 
 CREATE TABLE idempotent_call (
   caller      text        NOT NULL,
@@ -105,11 +104,23 @@ CREATE INDEX idempotent_call_age ON idempotent_call (created_at);
 
 -- ------------------------------------------------------------------------------------------------ operations
 
+-- posted += p_utok, where there is debt it is paid first: in one step, since debt beside free tokens is never allowed.
+CREATE FUNCTION add_and_pay_debt(p_account uuid, p_utok bigint, p_ref text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE pay bigint; t bigint;
+BEGIN
+  SELECT least(debt_utok, p_utok) INTO pay FROM account WHERE id = p_account FOR UPDATE;
+  UPDATE account SET posted_utok = posted_utok + p_utok - pay, debt_utok = debt_utok - pay, version = version + 1 WHERE id = p_account;
+  IF pay > 0 THEN
+    INSERT INTO journal_tx (kind, account_id, ref) VALUES (5, p_account, p_ref) RETURNING id INTO t;
+    PERFORM take_lots(t, p_account, pay, 5::smallint);
+  END IF;
+END $$;
+
 -- A verified payment. False means it had been noted before; a payment that differs from its order raises. One that comes
 -- after its order was given up is credited all the same: the money is there.
 CREATE OR REPLACE FUNCTION mark_paid(p_order bigint, p_provider text, p_ref text, p_minor bigint, p_currency char(3))
 RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE o purchase_order; a account; t bigint; pay bigint;
+DECLARE o purchase_order; t bigint;
 BEGIN
   SELECT * INTO o FROM purchase_order WHERE id = p_order FOR UPDATE;
   IF o.id IS NULL THEN RAISE EXCEPTION 'no such order'; END IF;
@@ -118,29 +129,23 @@ BEGIN
   END IF;
   IF o.status NOT IN (0, 4) THEN RETURN false; END IF;
   UPDATE purchase_order SET status = 1, provider_ref = p_ref, paid_at = now(), failed_at = NULL WHERE id = p_order;
-  SELECT * INTO a FROM account WHERE id = o.account_id FOR UPDATE;
+  PERFORM 1 FROM account WHERE id = o.account_id FOR UPDATE;
   INSERT INTO lot (order_id, account_id, granted_utok) VALUES (o.id, o.account_id, o.grant_utok);
   INSERT INTO journal_tx (kind, account_id, ref) VALUES (1, o.account_id, o.id::text) RETURNING id INTO t;
   INSERT INTO journal_entry VALUES (t, 0, 1, o.id, o.grant_utok), (t, 1, 2, o.id, -o.grant_utok);
-  pay := least(a.debt_utok, o.grant_utok);
-  UPDATE account SET posted_utok = posted_utok + o.grant_utok - pay, debt_utok = debt_utok - pay, version = version + 1
-   WHERE id = o.account_id;
-  IF pay > 0 THEN
-    INSERT INTO journal_tx (kind, account_id, ref) VALUES (5, o.account_id, 'order:' || o.id) RETURNING id INTO t;
-    PERFORM take_lots(t, o.account_id, pay, 5::smallint);
-  END IF;
+  PERFORM add_and_pay_debt(o.account_id, o.grant_utok, 'order:' || o.id);
   RETURN true;
 END $$;
 
 -- As before, but what was charged back meanwhile does not come back to its customer: it leaves with the payment.
 CREATE OR REPLACE FUNCTION refund_fail(p_id uuid) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE r refund; l lot; o purchase_order; t bigint; pay bigint; a account;
+DECLARE r refund; l lot; o purchase_order; t bigint;
 BEGIN
   SELECT p.* INTO o FROM refund f JOIN purchase_order p ON p.id = f.order_id WHERE f.id = p_id FOR UPDATE OF p;
-  SELECT * INTO a FROM account WHERE id = o.account_id FOR UPDATE;
+  PERFORM 1 FROM account WHERE id = o.account_id FOR UPDATE;
   UPDATE refund SET state = 2, ended_at = now() WHERE id = p_id AND state = 0 RETURNING * INTO r;
   IF r.id IS NULL THEN RETURN false; END IF;
-  INSERT INTO journal_tx (kind, account_id, ref) VALUES (6, a.id, p_id::text) RETURNING id INTO t;
+  INSERT INTO journal_tx (kind, account_id, ref) VALUES (6, o.account_id, p_id::text) RETURNING id INTO t;
   IF o.status = 5 THEN
     INSERT INTO journal_entry VALUES (t, 0, 4, r.order_id, r.utok), (t, 1, 1, r.order_id, -r.utok);
     RETURN true;
@@ -148,12 +153,7 @@ BEGIN
   UPDATE lot SET refunded_utok = refunded_utok - r.utok, is_open = true WHERE order_id = r.order_id RETURNING * INTO l;
   UPDATE purchase_order SET status = CASE WHEN l.refunded_utok = 0 THEN 1 ELSE 2 END WHERE id = r.order_id;
   INSERT INTO journal_entry VALUES (t, 0, 4, r.order_id, r.utok), (t, 1, 2, r.order_id, -r.utok);
-  pay := least(a.debt_utok, r.utok);
-  UPDATE account SET posted_utok = posted_utok + r.utok - pay, debt_utok = debt_utok - pay, version = version + 1 WHERE id = a.id;
-  IF pay > 0 THEN
-    INSERT INTO journal_tx (kind, account_id, ref) VALUES (5, a.id, 'refund:' || p_id) RETURNING id INTO t;
-    PERFORM take_lots(t, a.id, pay, 5::smallint);
-  END IF;
+  PERFORM add_and_pay_debt(o.account_id, r.utok, 'refund:' || p_id);
   RETURN true;
 END $$;
 
@@ -194,7 +194,7 @@ END $$;
 -- Do an adjustment that waits. Tokens that are given are a lot of their own; tokens that are taken must be free. NULL: it does
 -- not wait any more; false: not so much is free.
 CREATE FUNCTION adjust(p_id uuid, p_order_no text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE j adjustment; a account; o bigint; t bigint; pay bigint;
+DECLARE j adjustment; a account; o bigint; t bigint;
 BEGIN
   SELECT * INTO j FROM adjustment WHERE id = p_id;
   SELECT * INTO a FROM account WHERE id = j.account_id FOR UPDATE;
@@ -210,12 +210,7 @@ BEGIN
       VALUES (p_order_no, a.id, 'adjustment', 1, 0, 'XXX', j.utok, 'adjustment', now()) RETURNING id INTO o;
     INSERT INTO lot (order_id, account_id, granted_utok) VALUES (o, a.id, j.utok);
     INSERT INTO journal_entry VALUES (t, 0, 6, o, j.utok), (t, 1, 2, o, -j.utok);
-    pay := least(a.debt_utok, j.utok);
-    UPDATE account SET posted_utok = posted_utok + j.utok - pay, debt_utok = debt_utok - pay, version = version + 1 WHERE id = a.id;
-    IF pay > 0 THEN
-      INSERT INTO journal_tx (kind, account_id, ref) VALUES (5, a.id, 'adjustment:' || p_id) RETURNING id INTO t;
-      PERFORM take_lots(t, a.id, pay, 5::smallint);
-    END IF;
+    PERFORM add_and_pay_debt(a.id, j.utok, 'adjustment:' || p_id);
   END IF;
   UPDATE adjustment SET state = 1, decided_at = now(), order_no = CASE WHEN j.utok > 0 THEN p_order_no END WHERE id = p_id;
   RETURN true;

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from aibridge_common.catalog import InvalidCatalog, Model, Provider, check_base_url, check_catalog
+from aibridge_common.catalog import InvalidCatalog, Model, Provider, check_catalog
 from aibridge_common.contracts.router import (
     AddUpstreamKey,
     ModelShown,
@@ -31,7 +31,7 @@ Row = TypeVar("Row", bound=Struct)
 
 
 class CatalogueAdministration:
-    """As `Administration`: a change that breaks a rule raises `InvalidCatalog` or `NotFound` and changes nothing.
+    """As with routing: a change that breaks a rule raises `InvalidCatalog` or `NotFound` and changes nothing.
 
     Without `private_providers` a provider is at a public https address: what operators type must not make routers
     call into their own network.
@@ -54,9 +54,9 @@ class CatalogueAdministration:
     async def put_provider(self, caller: str, name: str, command: PutProvider) -> ProviderShown:
         """Add a provider, or make the one of that name this."""
         provider = _of(Provider, "providers.name", command, name=name)
-        check_base_url(provider.base_url)
+        origin = _origin(provider.base_url)
         if not self._private_providers:
-            await _check_public(provider.base_url)
+            await _check_public(origin)
         async with self._drafts.changing(caller) as draft:
             others = [one for one in draft.catalog.providers if one.name != name]
             check_catalog(replace(draft.catalog, providers=[*others, provider]))
@@ -159,8 +159,14 @@ def _no_key() -> NotFound:
     return NotFound("there is no such key", param="key_id")
 
 
-async def _check_public(base_url: str) -> None:
-    origin, _ = Origin.parse(base_url)
+def _origin(base_url: str) -> Origin:
+    try:
+        return Origin.parse(base_url)[0]
+    except ValueError as error:
+        raise InvalidCatalog(str(error), param="providers.base_url") from None
+
+
+async def _check_public(origin: Origin) -> None:
     try:
         addresses = await addresses_of(origin)
     except OSError:

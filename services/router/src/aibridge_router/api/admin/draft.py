@@ -7,15 +7,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aibridge_common.bus.nats import Bus, BusUnavailable
+from aibridge_common.bus.nats import Bus
 from aibridge_common.catalog import Catalog
 from aibridge_common.catalog import Egress as CatalogEgress
+from aibridge_common.db.audit import record
 from aibridge_common.db.engine import Database, Transaction, transaction
 from aibridge_common.errors import NotFound
-from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT
 from aibridge_common.sealed import Sealer
-from aibridge_common.telemetry.log import get_logger
-from aibridge_router.catalog.audit import record
+from aibridge_router.catalog.announcement import announce
 from aibridge_router.catalog.store import lock_catalog, read_catalog
 
 
@@ -51,10 +50,7 @@ class Drafts:
         async with transaction(self.database) as tx:
             await lock_catalog(tx)
             yield Draft(tx=tx, caller=caller, catalog=await self._whole(tx))
-        try:
-            await self._bus.publish(CATALOG_CHANGED_SUBJECT, b"")
-        except BusUnavailable as error:  # routers look again by themselves, only later
-            get_logger().warning("catalog.not_announced", error=str(error))
+        await announce(self._bus)
 
     async def _whole(self, tx: Transaction) -> Catalog:
         rows = await read_catalog(tx)

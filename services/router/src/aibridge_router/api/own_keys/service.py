@@ -2,18 +2,17 @@
 
 from uuid import UUID
 
-from aibridge_common.bus.nats import Bus, BusUnavailable
+from aibridge_common.bus.nats import Bus
 from aibridge_common.catalog import Provider
 from aibridge_common.contracts.router import AddOwnKey, ChangeOwnKey, OwnKeyShown
+from aibridge_common.db.audit import record
 from aibridge_common.db.engine import Database, Transaction, transaction
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import Conflict, InvalidRequest, NotFound, Unavailable
-from aibridge_common.events.changes import CATALOG_CHANGED_SUBJECT
 from aibridge_common.ids import uuid7
 from aibridge_common.sealed import Sealer
 from aibridge_common.settings import Secret
-from aibridge_common.telemetry.log import get_logger
-from aibridge_router.catalog.audit import record
+from aibridge_router.catalog.announcement import announce
 from aibridge_router.catalog.own_keys import (
     PER_ACCOUNT_MAX,
     SealedOwnKey,
@@ -68,7 +67,7 @@ class OwnKeys:
             await add_own_key(tx, row, command.name, f"…{command.key[-4:]}")
             await self._note(tx, caller, "own_key.add", account_id, key_id)
             keys = await own_keys_of(tx, account_id)
-        await self._announce()
+        await announce(self._bus)
         return next(key for key in keys if key.id == key_id)
 
     async def change(
@@ -82,7 +81,7 @@ class OwnKeys:
                 raise _unknown()
             await self._note(tx, caller, "own_key.change", account_id, key_id)
             keys = await own_keys_of(tx, account_id)
-        await self._announce()
+        await announce(self._bus)
         return next(key for key in keys if key.id == key_id)
 
     async def remove(self, caller: str, account_id: UUID, key_id: UUID) -> None:
@@ -91,7 +90,7 @@ class OwnKeys:
             if not await delete_own_key(tx, account_id, key_id):
                 raise _unknown()
             await self._note(tx, caller, "own_key.remove", account_id, key_id)
-        await self._announce()
+        await announce(self._bus)
 
     async def _check(self, name: str, key: Secret) -> None:
         registry = self._catalog.registry
@@ -109,12 +108,6 @@ class OwnKeys:
         self, tx: Transaction, caller: str, action: str, account_id: UUID, key_id: UUID
     ) -> None:
         await record(tx, caller, action, str(key_id), {"account_id": str(account_id)})
-
-    async def _announce(self) -> None:
-        try:
-            await self._bus.publish(CATALOG_CHANGED_SUBJECT, b"")
-        except BusUnavailable as error:  # routers look again by themselves, only later
-            get_logger().warning("catalog.not_announced", error=str(error))
 
 
 def brought(provider: Provider) -> bool:

@@ -8,8 +8,8 @@ from litestar import Controller, Router, delete, get, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from aibridge_common.contracts.audit import AuditPage
 from aibridge_common.contracts.router import (
-    AuditPage,
     Egress,
     EgressReport,
     ModelChain,
@@ -23,7 +23,6 @@ from aibridge_common.contracts.router import (
 )
 from aibridge_common.web.caller import calling
 from aibridge_common.web.guard import ServiceGuard
-from aibridge_router.api.admin.administration import Administration
 from aibridge_router.api.admin.catalogue import CatalogueAdministration
 from aibridge_router.api.admin.catalogue_controllers import (
     PREFIX,
@@ -31,8 +30,9 @@ from aibridge_router.api.admin.catalogue_controllers import (
     ProviderController,
     UpstreamKeyController,
 )
+from aibridge_router.api.admin.routing import RoutingAdministration
 
-Admin = NamedDependency[Administration]
+Admin = NamedDependency[RoutingAdministration]
 
 
 class ChainController(Controller):
@@ -169,7 +169,7 @@ class AuditController(Controller):
 
 def admin_api(
     guard: ServiceGuard,
-    admin: Callable[[], Administration],
+    admin: Callable[[], RoutingAdministration],
     catalogue: Callable[[], CatalogueAdministration],
 ) -> Router:
     """Every route, behind the guard, whose name for a caller goes into the audit."""

@@ -16,8 +16,8 @@ from aibridge_common.catalog import (
 )
 from aibridge_common.catalog import Egress as CatalogEgress
 from aibridge_common.clock import Clock
+from aibridge_common.contracts.audit import AuditPage
 from aibridge_common.contracts.router import (
-    AuditPage,
     Egress,
     EgressReport,
     EgressStatus,
@@ -29,10 +29,10 @@ from aibridge_common.contracts.router import (
     RoutingRules,
     WayReport,
 )
+from aibridge_common.db.audit import audit_page
 from aibridge_common.db.engine import transaction
 from aibridge_common.proxy import Proxy
 from aibridge_router.api.admin.draft import Drafts, named
-from aibridge_router.catalog.audit import audit_page
 from aibridge_router.catalog.store import (
     delete_chain,
     keep_egresses,
@@ -47,7 +47,7 @@ from aibridge_router.upstream.egress import EgressPool, address_of, kind_of
 _TIMEOUTS = tuple(field.name for field in msgspec.structs.fields(PutTimeouts))
 
 
-class Administration:
+class RoutingAdministration:
     """What operators and their tools may change while routers run.
 
     Every change raises `InvalidCatalog` naming the place that breaks a rule, or `NotFound`, and then changes nothing.

@@ -1,4 +1,18 @@
-"""Who changed the catalogue through the admin API."""
+"""Who changed what through an API for people and tools.
+
+Each service's schema has the table
+
+    CREATE TABLE admin_audit (
+      id       uuid  PRIMARY KEY,                -- in the order of time
+      at       timestamptz NOT NULL DEFAULT now(),
+      caller   text  NOT NULL,
+      action   text  NOT NULL,
+      subject  text  NOT NULL,
+      document jsonb NOT NULL
+    );
+
+and rows are only ever added, in the transaction of the change.
+"""
 
 from typing import Any
 from uuid import UUID
@@ -6,7 +20,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import text
 
-from aibridge_common.contracts.router import AuditEntry, AuditPage
+from aibridge_common.contracts.audit import AuditEntry, AuditPage
 from aibridge_common.db.engine import Transaction
 from aibridge_common.ids import uuid7
 
