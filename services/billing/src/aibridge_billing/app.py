@@ -9,6 +9,7 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
+from aibridge_billing.adjustments.controllers import AccountController, AdjustmentController
 from aibridge_billing.audit_log.controllers import AuditController
 from aibridge_billing.leases.controllers import LeaseController
 from aibridge_billing.leases.sweeper import run_sweeper
@@ -17,20 +18,33 @@ from aibridge_billing.metering.consumer import UsageConsumer, usage_stream
 from aibridge_billing.metering.controllers import MeteringController
 from aibridge_billing.metering.metrics import measure_consumer, measure_ledger
 from aibridge_billing.metering.settlement import Settlement
+from aibridge_billing.payments.controllers import OrderController, stripe_notice
+from aibridge_billing.payments.desk import PaymentDesk
+from aibridge_billing.payments.lookout import run_lookout
+from aibridge_billing.payments.notices import StripeNotices
+from aibridge_billing.payments.opening import open_providers
+from aibridge_billing.payments.pay_page import choose_payment, show_payment
+from aibridge_billing.payments.sandbox import Sandbox
+from aibridge_billing.payments.stripe import StripePayments
 from aibridge_billing.pricing.book import PriceBook
 from aibridge_billing.pricing.controllers import RateCardController
 from aibridge_billing.products.controllers import ProductController
 from aibridge_billing.receipts.controllers import ReceiptController
+from aibridge_billing.refunds.controllers import RefundController
+from aibridge_billing.refunds.service import Refunds
 from aibridge_billing.settings import Settings
+from aibridge_billing.usage_reports.controllers import UsageReportController
 from aibridge_common.bus.durability import warn_unless_durable
 from aibridge_common.bus.nats import Bus
 from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import answers, open_database
+from aibridge_common.db.idempotency import run_forgetting
 from aibridge_common.settings import parse_tokens
 from aibridge_common.web.caller import calling
 from aibridge_common.web.database import DATABASE_PROBLEMS
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
+from aibridge_common.web.idempotency import idempotent
 from aibridge_common.web.metrics import Measured, metrics_route
 from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
@@ -43,6 +57,17 @@ def create_app(settings: Settings) -> Litestar:
     database = open_database(settings.database_url.reveal(), SCHEMA)
     buses: list[Bus] = []
     consumers: list[UsageConsumer] = []
+    desk = PaymentDesk(database, open_providers(settings, database))
+
+    def refunds() -> Refunds:
+        return Refunds(database, buses[0], desk)
+
+    def stripe_notices() -> StripeNotices | None:
+        payments = desk.find(StripePayments)
+        secret = settings.stripe_webhook_secret
+        if payments is None or secret is None or not secret.reveal().strip():
+            return None
+        return StripeNotices(database, buses[0], payments, secret, SystemClock())
 
     async def database_ready() -> bool:
         return await answers(database)
@@ -64,6 +89,9 @@ def create_app(settings: Settings) -> Litestar:
                 tasks.start_soon(supervised, "usage consumer", consumer.run)
                 tasks.start_soon(supervised, "lease sweeper", partial(run_sweeper, database))
                 tasks.start_soon(supervised, "compaction", partial(run_compaction, database))
+                tasks.start_soon(supervised, "lookout", partial(run_lookout, database, desk))
+                tasks.start_soon(supervised, "refunds", refunds().run)
+                tasks.start_soon(supervised, "forgetting", partial(run_forgetting, database))
                 yield
                 tasks.cancel_scope.cancel()
         finally:
@@ -78,6 +106,11 @@ def create_app(settings: Settings) -> Litestar:
         "/",
         route_handlers=[
             ProductController,
+            OrderController,
+            RefundController,
+            AdjustmentController,
+            AccountController,
+            UsageReportController,
             RateCardController,
             AuditController,
             LeaseController,
@@ -87,17 +120,28 @@ def create_app(settings: Settings) -> Litestar:
         guards=[guard],
         dependencies={
             "caller": Provide(calling(guard), sync_to_thread=False),
+            "call": Provide(idempotent(guard)),
+            "refunds": Provide(refunds, sync_to_thread=False),
+            "adjustment_limit_tokens": Provide(
+                lambda: settings.adjustment_limit_tokens, sync_to_thread=False
+            ),
         },
     )
     return Litestar(
         [
             api,
+            stripe_notice,
+            show_payment,
+            choose_payment,
             metrics_route(guard, measure),
             *health_routes({"database": database_ready, "bus": bus_ready}),
         ],
         dependencies={
             "database": Provide(lambda: database, sync_to_thread=False),
             "bus": Provide(lambda: buses[0], sync_to_thread=False),
+            "desk": Provide(lambda: desk, sync_to_thread=False),
+            "sandbox": Provide(lambda: desk.find(Sandbox), sync_to_thread=False),
+            "notices": Provide(stripe_notices, sync_to_thread=False),
         },
         plugins=[problem_details(DATABASE_PROBLEMS)],
         lifespan=[running],

@@ -230,3 +230,16 @@ class SpoolApplied(Reply, frozen=True, kw_only=True, omit_defaults=True):
 
     router: str
     epochs: list[SpoolEpoch]
+
+
+class UsageSum(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """What was charged, by whatever was asked for: what was not is left out. Tokens as providers count them."""
+
+    day: date | None = None
+    model: str | None = None
+    key_id: UUID | None = None
+    requests: int
+    input_tokens: str
+    cached_tokens: str
+    output_tokens: str
+    charge_microtokens: Amount

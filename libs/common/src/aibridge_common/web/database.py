@@ -4,15 +4,21 @@ from litestar.plugins.problem_details import ProblemDetailsException
 from sqlalchemy.exc import DBAPIError
 
 from aibridge_common.db.engine import is_away
-from aibridge_common.errors import Unavailable
+from aibridge_common.errors import InvalidRequest, Unavailable
 from aibridge_common.telemetry.log import get_logger
 from aibridge_common.web.problems import Problems, problem_of, unforeseen
 
 RETRY_AFTER_S = 2
+_NOT_IN_REPERTOIRE = "22021"
+"""SQLSTATE: a zero character, the one that PostgreSQL keeps in no text."""
 
 
 def _from_database(error: DBAPIError) -> ProblemDetailsException:
-    return _away(error) if is_away(error) else unforeseen(error)
+    if is_away(error):
+        return _away(error)
+    if getattr(error.orig, "sqlstate", None) == _NOT_IN_REPERTOIRE:
+        return problem_of(InvalidRequest("a text has a character that cannot be kept"))
+    return unforeseen(error)
 
 
 def _away(error: Exception) -> ProblemDetailsException:

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-import msgspec
 from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
@@ -18,6 +17,7 @@ from aibridge_billing.ledger.reservations import (
     release,
     reserve,
 )
+from aibridge_billing.recall import recall_leases
 from aibridge_common.bus.nats import Bus
 from aibridge_common.contracts.billing import (
     AcquireLease,
@@ -28,7 +28,6 @@ from aibridge_common.contracts.billing import (
 )
 from aibridge_common.db.engine import Database, Transaction, transaction
 from aibridge_common.errors import Conflict, InsufficientBalance, InvalidRequest
-from aibridge_common.events.leases import RECALL_SUBJECT, LeasesRecalled
 
 LEASE_TTL_S = 30
 LEASE_HARD_TTL_S = 15 * 60
@@ -123,8 +122,7 @@ class LeaseController(Controller):
 async def _recall(bus: Bus, account_id: UUID, standing: Standing | None) -> None:
     """Ask workers for what lies in their leases and may be free."""
     if standing is not None and standing.leased_microtokens:
-        recall = LeasesRecalled(account_id=account_id)
-        await bus.hint(RECALL_SUBJECT, msgspec.json.encode(recall))
+        await recall_leases(bus, account_id)
 
 
 def _refusal(standing: Standing | None, least: int) -> InsufficientBalance:

@@ -5,6 +5,7 @@ from uuid import UUID
 from msgspec import Struct
 from sqlalchemy import text
 
+from aibridge_common.contracts.orders import AccountShown, AccountStatus
 from aibridge_common.db.engine import Transaction
 
 
@@ -45,4 +46,28 @@ async def account_state(tx: Transaction, account_id: UUID) -> AccountState:
         reserved_microtokens=row.reserved_utok,
         debt_microtokens=row.debt_utok,
         spent_microtokens=row.spent_utok,
+    )
+
+
+_STATUSES: tuple[AccountStatus, ...] = ("active", "suspended", "closed")
+
+
+async def account_shown(tx: Transaction, account_id: UUID) -> AccountShown:
+    """Whether the account may spend; one that never bought anything may."""
+    result = await tx.execute(
+        text("SELECT status, debt_utok FROM account WHERE id = :id"), {"id": account_id}
+    )
+    row = result.one_or_none()
+    return AccountShown(
+        account_id=account_id,
+        status=_STATUSES[row.status - 1] if row is not None else "active",
+        debt_microtokens=str(row.debt_utok if row is not None else 0),
+    )
+
+
+async def set_status(tx: Transaction, account_id: UUID, status: AccountStatus) -> None:
+    """What is reserved already may still be spent."""
+    await tx.execute(
+        text("UPDATE account SET status = :status, version = version + 1 WHERE id = :id"),
+        {"id": account_id, "status": _STATUSES.index(status) + 1},
     )
