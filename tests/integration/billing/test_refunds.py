@@ -1,6 +1,7 @@
 """Unused tokens go back to the payment they came from, to the token, and never twice."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -204,7 +205,7 @@ async def test_what_was_not_bought_is_not_refunded(shop: Shop) -> None:
     ],
 )
 async def test_a_wrong_one_is_refused_by_its_field(
-    shop: Shop, change: dict[str, object], param: str
+    shop: Shop, change: dict[str, Any], param: str
 ) -> None:
     order = await shop.bought()
     answer = await shop.refund(order["number"], **change)

@@ -33,6 +33,8 @@ class Credentials(Struct, frozen=True, kw_only=True):
     """32 bytes in hex."""
     secrets_key: str = field(default_factory=_key)
     """32 bytes in hex; encrypts the vendors' keys in the database."""
+    sandbox_key: str = field(default_factory=_key)
+    """Turns the payment sandbox on, and makes the addresses of its pages."""
     admin_password: str = field(default_factory=lambda: secrets.token_urlsafe(15))
     demo_key: str = ""
     """Empty until the auth service has made one."""

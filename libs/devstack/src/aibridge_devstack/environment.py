@@ -83,6 +83,8 @@ def _settings(name: str, wiring: Wiring) -> dict[str, str]:
             return stored | {
                 "LISTEN": f"{LOOPBACK}:{at.ports.billing}",
                 "NATS_MONITOR_URL": f"http://{LOOPBACK}:{at.ports.nats_monitor}",
+                "SANDBOX_KEY": known.sandbox_key,
+                "PUBLIC_URL": at.billing_url,
             }
         case _:
             return stored | {

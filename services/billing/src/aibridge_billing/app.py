@@ -95,6 +95,8 @@ def create_app(settings: Settings) -> Litestar:
                 yield
                 tasks.cancel_scope.cancel()
         finally:
+            if (payments := desk.find(StripePayments)) is not None:
+                await payments.close()
             await bus.close()
             await database.dispose()
 

@@ -52,13 +52,18 @@ class StripePayments:
 
     def __init__(self, key: Secret, return_url: str, api_url: str) -> None:
         stripe.enable_telemetry = False
+        self._http = stripe.HTTPXClient(timeout=TIMEOUT_S)
         self._client = stripe.StripeClient(
             key.reveal(),
             base_addresses={"api": api_url.rstrip("/")},
-            http_client=stripe.HTTPXClient(timeout=TIMEOUT_S),
+            http_client=self._http,
             max_network_retries=RETRIES,
         )
         self._return_url = return_url
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close_async()
 
     async def begin(self, order: Order) -> Checkout:
         """A Checkout session; Stripe answers the same order with the same session."""
@@ -114,7 +119,7 @@ class StripePayments:
         if listed is None:
             return "failed"
         for one in listed.data:
-            if (one.metadata or {}).get("refund_id") == str(refund_id):
+            if _ours(one) == str(refund_id):
                 return _REFUNDS.get(one.status or "", "pending")
         made = await _found(
             self._client.v1.refunds.create_async(
@@ -141,9 +146,8 @@ class StripePayments:
         found = await _found(self._client.v1.refunds.retrieve_async(reference))
         if found is None:
             return None
-        ours = (found.metadata or {}).get("refund_id")
         return StripeRefund(
-            _id(found.payment_intent), ours, _REFUNDS.get(found.status or "", "pending")
+            _id(found.payment_intent), _ours(found), _REFUNDS.get(found.status or "", "pending")
         )
 
 
@@ -161,6 +165,11 @@ def _state(session: Any, intent: Any) -> Literal["open", "paid", "failed"]:
 def _id(expandable: Any) -> str:
     """Of what Stripe gives as an id or, expanded, as an object."""
     return expandable if isinstance(expandable, str) else getattr(expandable, "id", "")
+
+
+def _ours(refund: Any) -> str | None:
+    """Our id of a refund, where it is one of ours."""
+    return getattr(refund.metadata, "refund_id", None)
 
 
 async def _answered(call: Awaitable[T]) -> T:

@@ -41,15 +41,15 @@ class UsageReportController(Controller):
         self,
         account_id: FromQuery[UUID],
         database: NamedDependency[Database],
-        form: Annotated[Literal["csv", "json"], QueryParameter(name="format")] = "csv",
+        format: FromQuery[Literal["csv", "json"]] = "csv",  # noqa: A002 - the name callers write
         since: FromQuery[datetime | None] = None,
         until: FromQuery[datetime | None] = None,
     ) -> Stream:
         """Every charged exchange, oldest first, as a stream of CSV or a JSON array."""
         asked = period(since, until, SystemClock().now())
-        media_type, written = FORMATS[form]
+        media_type, written = FORMATS[format]
         return Stream(
             written(usage_pages(database, account_id, asked)),
             media_type=media_type,
-            headers={"content-disposition": f'attachment; filename="usage.{form}"'},
+            headers={"content-disposition": f'attachment; filename="usage.{format}"'},
         )
