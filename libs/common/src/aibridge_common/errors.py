@@ -5,6 +5,8 @@ AIBridgeError
 │  ├─ ContextOverflow        400  the prompt is longer than the model's context
 │  └─ UnsupportedMediaType   415  the body is not JSON
 ├─ Unauthenticated           401  no key, or not a live one
+│  ├─ WrongCredentials       401  the password, the code or the session is none
+│  └─ SecondFactorNeeded     401  the password is right; the code of the phone is needed too
 ├─ InsufficientBalance       402  the hold exceeds the spendable balance
 ├─ Forbidden                 403  the key may not do this
 ├─ NotFound                  404
@@ -61,6 +63,18 @@ class Unauthenticated(AIBridgeError):
     """No key came, or it is not a live one."""
 
     code, status = "invalid_api_key", 401
+
+
+class WrongCredentials(Unauthenticated):
+    """What a person showed is not what is kept of them."""
+
+    code = "wrong_credentials"
+
+
+class SecondFactorNeeded(Unauthenticated):
+    """The password was right, and is not enough."""
+
+    code = "second_factor_needed"
 
 
 class InsufficientBalance(AIBridgeError):

@@ -76,6 +76,8 @@ def _settings(name: str, wiring: Wiring) -> dict[str, str]:
             return stored | {
                 "LISTEN": f"{LOOPBACK}:{at.ports.auth}",
                 "KEY_PEPPER": known.key_pepper,
+                "PUBLIC_URL": at.gateway_url,
+                "OUTBOX_DIR": str(wiring.spool.parent / "mail"),
                 "ADMIN_PASSWORD": known.admin_password,
                 "DEMO_KEY": known.demo_key,
             }

@@ -12,7 +12,7 @@ from aibridge_auth.api_keys.service import ApiKeys
 from aibridge_auth.app import SCHEMA, create_app
 from aibridge_auth.changes.notices import Notices
 from aibridge_auth.crypto.key_format import is_well_formed, new_key
-from aibridge_auth.crypto.password import hash_password
+from aibridge_auth.crypto.password import NO_PASSWORD, hash_password
 from aibridge_auth.crypto.pepper import KeyHasher
 from aibridge_auth.settings import PREFIX, SeedSettings, Settings
 from aibridge_auth.users.store import ensure_user
@@ -22,9 +22,6 @@ from aibridge_common.errors import AIBridgeError
 from aibridge_common.settings import load
 from aibridge_common.telemetry.log import configure
 from aibridge_common.web.serve import Listen, serve, tune_garbage_collection
-
-NO_PASSWORD = "!"  # noqa: S105 - it is the absence of one
-"""No password verifies against this; the demo customer has a key only."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -10,7 +10,6 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
 from aibridge_billing.adjustments.controllers import AccountController, AdjustmentController
-from aibridge_billing.audit_log.controllers import AuditController
 from aibridge_billing.leases.controllers import LeaseController
 from aibridge_billing.leases.sweeper import run_sweeper
 from aibridge_billing.metering.applied import run_compaction
@@ -40,6 +39,7 @@ from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import answers, open_database
 from aibridge_common.db.idempotency import run_forgetting
 from aibridge_common.settings import parse_tokens
+from aibridge_common.web.audit import AuditController
 from aibridge_common.web.caller import calling
 from aibridge_common.web.database import DATABASE_PROBLEMS
 from aibridge_common.web.guard import ServiceGuard

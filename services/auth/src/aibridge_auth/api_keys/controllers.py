@@ -15,6 +15,7 @@ from aibridge_common.contracts.auth import (
     SetKeyRouting,
     VerifyKey,
 )
+from aibridge_common.db.idempotency import IdempotentCall
 from aibridge_common.routing import KeyRouting
 
 
@@ -29,9 +30,14 @@ class ApiKeyController(Controller):
         return await keys.verify(data.key)
 
     @post(operation_id="CreateKey")
-    async def create(self, data: JSONBody[CreateKey], keys: NamedDependency[ApiKeys]) -> IssuedKey:
-        """A new key; the answer is the only time it is shown."""
-        return await keys.issue(data.account_id, data.name, routing=data.routing)
+    async def create(
+        self,
+        data: JSONBody[CreateKey],
+        keys: NamedDependency[ApiKeys],
+        call: NamedDependency[IdempotentCall | None],
+    ) -> IssuedKey:
+        """A new key; only the same call with the same `Idempotency-Key` shows it again, for a day."""
+        return await keys.issue(data.account_id, data.name, routing=data.routing, call=call)
 
     @get(operation_id="ListKeys")
     async def list_keys(

@@ -3,16 +3,19 @@
 from uuid import UUID
 
 from aibridge_auth.api_keys import store
+from aibridge_auth.api_keys.answers import SealedAnswers
 from aibridge_auth.changes.notices import Notices
 from aibridge_auth.changes.store import number_change
 from aibridge_auth.crypto import key_format
 from aibridge_auth.crypto.pepper import KeyHasher
 from aibridge_common.contracts.auth import IssuedKey, KeySummary, KeyVerdict
 from aibridge_common.db.engine import Database, Transaction, transaction
+from aibridge_common.db.idempotency import IdempotentCall, once
 from aibridge_common.errors import InvalidRequest, NotFound
 from aibridge_common.events.keys import KeysChanged
 from aibridge_common.ids import uuid7
 from aibridge_common.routing import KeyRouting
+from aibridge_common.sealed import Sealer
 
 NOTHING_SAID = KeyRouting()
 
@@ -24,6 +27,7 @@ class ApiKeys:
         self._database = database
         self._hasher = hasher
         self._notices = notices
+        self._answers = SealedAnswers(Sealer(hasher.sealing_key(), "idempotent_call"))
 
     async def issue(
         self,
@@ -32,27 +36,35 @@ class ApiKeys:
         key: str | None = None,
         *,
         routing: KeyRouting = NOTHING_SAID,
+        call: IdempotentCall | None = None,
     ) -> IssuedKey:
-        """A new key for an account. Raises `NotFound` for an unknown account, `InvalidRequest` for a bad name."""
+        """A new key for an account; a repeated `call` is answered with the same key for a day.
+
+        Raises `NotFound` for an unknown account, `InvalidRequest` for a bad name.
+        """
         name = name.strip()
         if not 1 <= len(name) <= 100:
             raise InvalidRequest("a key's name has 1 to 100 characters", param="name")
         if "\0" in name:  # PostgreSQL keeps none
             raise InvalidRequest("a key's name has no zero character", param="name")
-        key = key or key_format.new_key()
+        new = key or key_format.new_key()
         async with transaction(self._database) as tx:
-            key_id = await store.add_key(
-                tx,
-                key_id=uuid7(),
-                account_id=account_id,
-                name=name,
-                digest=self._hasher.digest(key),
-                hint=key_format.hint(key),
-                routing=routing,
-            )
-        if key_id is None:
-            raise NotFound("there is no such account", param="account_id")
-        return IssuedKey(key_id=key_id, key=key)
+
+            async def create() -> IssuedKey:
+                key_id = await store.add_key(
+                    tx,
+                    key_id=uuid7(),
+                    account_id=account_id,
+                    name=name,
+                    digest=self._hasher.digest(new),
+                    hint=key_format.hint(new),
+                    routing=routing,
+                )
+                if key_id is None:
+                    raise NotFound("there is no such account", param="account_id")
+                return IssuedKey(key_id=key_id, key=new)
+
+            return await once(tx, call, IssuedKey, create, self._answers)
 
     async def verify(self, key: str) -> KeyVerdict:
         """Whether `key` may be used now; a malformed one costs no query."""

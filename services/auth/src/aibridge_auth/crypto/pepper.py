@@ -13,6 +13,10 @@ class WeakPepper(AIBridgeError):
     code, status = "invalid_settings", 500
 
 
+_SEALING = b"the key that seals, not a digest of an API key"
+"""No API key: those begin with `ab-`."""
+
+
 class KeyHasher:
     """Turns a whole key into the digest it is looked up by; never a part of it."""
 
@@ -27,3 +31,7 @@ class KeyHasher:
     def digest(self, key: str) -> bytes:
         """32 bytes that stand for the key."""
         return hmac.digest(self._pepper, key.encode(), hashlib.sha256)
+
+    def sealing_key(self) -> Secret:
+        """Another 32 bytes, in hexadecimal, for what auth must be able to read again."""
+        return Secret(hmac.digest(self._pepper, _SEALING, hashlib.sha256).hex())

@@ -1,4 +1,4 @@
-"""The audit, over HTTP."""
+"""Who changed what, over HTTP, for every service that has the table (`db/audit.py`)."""
 
 from typing import Annotated
 from uuid import UUID
