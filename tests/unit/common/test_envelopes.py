@@ -45,6 +45,16 @@ TABLE: dict[str, tuple[tuple[int, str, str | None], tuple[int, str], tuple[int, 
         (401, "authentication_error"),
         (401, "UNAUTHENTICATED"),
     ),
+    "wrong_credentials": (
+        (401, "invalid_request_error", "wrong_credentials"),
+        (401, "authentication_error"),
+        (401, "UNAUTHENTICATED"),
+    ),
+    "second_factor_needed": (
+        (401, "invalid_request_error", "second_factor_needed"),
+        (401, "authentication_error"),
+        (401, "UNAUTHENTICATED"),
+    ),
     "insufficient_balance": (
         (429, "insufficient_quota", "insufficient_quota"),
         (402, "billing_error"),
@@ -108,6 +118,8 @@ TABLE: dict[str, tuple[tuple[int, str, str | None], tuple[int, str], tuple[int, 
 }
 NEVER_AGAIN = {
     "invalid_api_key",
+    "wrong_credentials",
+    "second_factor_needed",
     "insufficient_balance",
     "forbidden",
     "not_found",
