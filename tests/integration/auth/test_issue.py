@@ -8,6 +8,7 @@ from aibridge_auth.changes.notices import Notices
 from aibridge_auth.crypto.key_format import new_key
 from aibridge_auth.crypto.pepper import KeyHasher
 from aibridge_auth.users.store import ensure_user
+from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import open_database, transaction
 from aibridge_common.settings import Secret
 from tests.fixtures.services import PEPPER
@@ -17,7 +18,7 @@ from tests.fixtures.services import PEPPER
 async def test_the_same_key_again_has_the_same_id(auth_url: str) -> None:
     database = open_database(auth_url, SCHEMA)
     try:
-        keys = ApiKeys(database, KeyHasher(Secret(PEPPER)), Notices(bus=None))
+        keys = ApiKeys(database, KeyHasher(Secret(PEPPER)), Notices(bus=None), SystemClock())
         async with transaction(database) as tx:
             account = await ensure_user(
                 tx, email="who@example.com", password_hash="!", role="customer"

@@ -73,7 +73,7 @@ def create_app(settings: Settings) -> Litestar:
         bus = await Bus.connect(settings.nats_url.reveal(), "auth")
         buses.append(bus)
         notices = Notices(bus)
-        app.state["api_keys"] = ApiKeys(database, hasher, notices)
+        app.state["api_keys"] = ApiKeys(database, hasher, notices, clock)
         app.state["accounts"] = Accounts(database, notices)
         try:
             async with anyio.create_task_group() as tasks:

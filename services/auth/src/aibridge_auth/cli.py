@@ -16,6 +16,7 @@ from aibridge_auth.crypto.password import NO_PASSWORD, hash_password
 from aibridge_auth.crypto.pepper import KeyHasher
 from aibridge_auth.settings import PREFIX, SeedSettings, Settings
 from aibridge_auth.users.store import ensure_user
+from aibridge_common.clock import SystemClock
 from aibridge_common.db.engine import open_database, transaction
 from aibridge_common.db.migrate import migrate
 from aibridge_common.errors import AIBridgeError
@@ -93,7 +94,7 @@ async def _seed(settings: Settings, admin_email: str, demo_email: str) -> None:
                 password_hash=NO_PASSWORD,
                 role="customer",
             )
-        keys = ApiKeys(database, KeyHasher(settings.key_pepper), Notices(bus=None))
+        keys = ApiKeys(database, KeyHasher(settings.key_pepper), Notices(bus=None), SystemClock())
         issued = await keys.issue(account_id, "demo", secrets.demo_key.reveal())
     finally:
         await database.dispose()

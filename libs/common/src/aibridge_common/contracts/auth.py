@@ -1,7 +1,11 @@
 """What auth answers to the other services."""
 
+from typing import Annotated
 from uuid import UUID
 
+from msgspec import Meta
+
+from aibridge_common.limits import NO_LIMITS, KeyLimits
 from aibridge_common.routing import DEFAULT, KeyRouting, RoutingOptions
 from aibridge_common.structs import Command, Reply
 
@@ -19,6 +23,8 @@ class KeyFacts(Reply, frozen=True, kw_only=True, omit_defaults=True):
     account_id: UUID
     routing: RoutingOptions = DEFAULT
     """What a request with this key may ask for at most: the account's options and the key's together."""
+    limits: KeyLimits | None = None
+    """None where there are none, which costs nothing to look at."""
 
 
 class KeyVerdict(Reply, frozen=True, kw_only=True, omit_defaults=True):
@@ -49,12 +55,38 @@ class SetKeyRouting(KeyRouting, frozen=True, kw_only=True, forbid_unknown_fields
     """The options of a key; what is left out follows the account."""
 
 
+class SetKeyLimits(KeyLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The limits of a key; what is left out is not limited."""
+
+
+class ChangeKeyLimits(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Replace the limits of one of an account's keys."""
+
+    account_id: UUID
+    limits: SetKeyLimits
+
+
+class RenameKey(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Give one of an account's keys another name."""
+
+    account_id: UUID
+    name: str
+
+
+class RotateKey(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Make a key that replaces another, which goes on for `overlap_s`; 0 ends it at once."""
+
+    account_id: UUID
+    overlap_s: Annotated[int, Meta(ge=0, le=30 * 86_400)] = 86_400
+
+
 class CreateKey(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Make a key for an account."""
 
     account_id: UUID
     name: str
     routing: SetKeyRouting = SetKeyRouting()
+    limits: SetKeyLimits = SetKeyLimits()
 
 
 class IssuedKey(Reply, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,5 +104,8 @@ class KeySummary(Reply, frozen=True, kw_only=True, omit_defaults=True):
     hint: str
     routing: KeyRouting
     created_at: str
+    limits: KeyLimits = NO_LIMITS
+    replaced_by: UUID | None = None
+    """The key that a rotation made; this one ends at `limits.expires_at`."""
     last_used_at: str | None = None
     revoked_at: str | None = None

@@ -8,19 +8,23 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from aibridge_auth.api_keys.service import ApiKeys
 from aibridge_common.contracts.auth import (
+    ChangeKeyLimits,
     CreateKey,
     IssuedKey,
     KeySummary,
     KeyVerdict,
+    RenameKey,
+    RotateKey,
     SetKeyRouting,
     VerifyKey,
 )
 from aibridge_common.db.idempotency import IdempotentCall
+from aibridge_common.limits import KeyLimits
 from aibridge_common.routing import KeyRouting
 
 
 class ApiKeyController(Controller):
-    """Issue, verify, list and revoke API keys, and say what may happen to their requests."""
+    """Issue, verify, list, limit, rotate and revoke API keys, and say what may happen to their requests."""
 
     path, tags = "/v1/keys", ["keys"]
 
@@ -37,7 +41,9 @@ class ApiKeyController(Controller):
         call: NamedDependency[IdempotentCall | None],
     ) -> IssuedKey:
         """A new key; only the same call with the same `Idempotency-Key` shows it again, for a day."""
-        return await keys.issue(data.account_id, data.name, routing=data.routing, call=call)
+        return await keys.issue(
+            data.account_id, data.name, routing=data.routing, limits=data.limits, call=call
+        )
 
     @get(operation_id="ListKeys")
     async def list_keys(
@@ -61,3 +67,31 @@ class ApiKeyController(Controller):
         """Replace a key's options, within a second everywhere; what is left out follows the account."""
         await keys.set_routing(key_id, data)
         return data
+
+    @put("/{key_id:uuid}/limits", operation_id="SetKeyLimits")
+    async def set_limits(
+        self,
+        key_id: FromPath[UUID],
+        data: JSONBody[ChangeKeyLimits],
+        keys: NamedDependency[ApiKeys],
+    ) -> KeyLimits:
+        """Replace a key's limits, within a second everywhere; what is left out is not limited."""
+        return await keys.set_limits(data.account_id, key_id, data.limits)
+
+    @put("/{key_id:uuid}/name", operation_id="RenameKey", status_code=204)
+    async def rename(
+        self, key_id: FromPath[UUID], data: JSONBody[RenameKey], keys: NamedDependency[ApiKeys]
+    ) -> None:
+        """Give a key another name."""
+        await keys.rename(data.account_id, key_id, data.name)
+
+    @post("/{key_id:uuid}/rotate", operation_id="RotateKey")
+    async def rotate(
+        self,
+        key_id: FromPath[UUID],
+        data: JSONBody[RotateKey],
+        keys: NamedDependency[ApiKeys],
+        call: NamedDependency[IdempotentCall | None],
+    ) -> IssuedKey:
+        """A new key in place of this one, which goes on for `overlap_s`; a day where nothing is said."""
+        return await keys.rotate(data.account_id, key_id, data.overlap_s, call)
