@@ -47,10 +47,12 @@ async def test_sums_by_day_model_and_key(shop: Shop, books: Books) -> None:
         "charge_microtokens": "35",
     }
 
+    of_one = (await report(shop, "summary", key_id=str(key))).json()
     by_day = (await report(shop, "summary")).json()
     by_model = (await report(shop, "summary", by="model")).json()
     by_all = (await report(shop, "summary", by=["model", "key"])).json()
 
+    assert [(one["requests"], one["charge_microtokens"]) for one in of_one] == [(2, "20")]
     assert by_day == [{"day": "2026-01-01"} | total]
     assert [(one["model"], one["charge_microtokens"]) for one in by_model] == [
         ("another", "15"),

@@ -1,5 +1,6 @@
 """What the gateway tells the router comes out as it went in; the common case says nothing."""
 
+from datetime import UTC, datetime
 from itertools import product
 
 import pytest
@@ -9,10 +10,13 @@ from hypothesis import strategies as st
 from aibridge_common.internal import (
     DEADLINE_DEFAULT_MS,
     decode_deadline,
+    decode_limits,
     decode_routing,
     encode_deadline,
+    encode_limits,
     encode_routing,
 )
+from aibridge_common.limits import KeyLimits
 from aibridge_common.routing import RoutingOptions
 
 EVERY = [
@@ -55,3 +59,31 @@ class TestDeadline:
     @pytest.mark.parametrize("value", [None, b"", b"-1", b"1.5", b"soon", b"9" * 30])
     def test_what_is_no_number_counts_as_the_default(self, value: bytes | None) -> None:
         assert decode_deadline(value) == DEADLINE_DEFAULT_MS
+
+
+class TestLimits:
+    def test_what_the_edge_sees_to_itself_does_not_go_inward(self) -> None:
+        limits = KeyLimits(
+            models=("gpt-a",),
+            ip_ranges=("203.0.113.0/24",),
+            requests_per_minute=5,
+            expires_at=datetime(2027, 1, 1, tzinfo=UTC),
+        )
+
+        assert decode_limits(encode_limits(limits)) == KeyLimits(
+            models=("gpt-a",), requests_per_minute=5
+        )
+
+    def test_a_key_without_limits_for_the_router_costs_no_header(self) -> None:
+        assert encode_limits(None) is None
+        assert encode_limits(KeyLimits(ip_ranges=("::1/128",))) is None
+        assert decode_limits(None) is None
+
+    def test_a_limit_of_a_newer_gateway_is_passed_over(self) -> None:
+        assert decode_limits(b'{"requests_per_minute":5,"moon":"full"}') == KeyLimits(
+            requests_per_minute=5
+        )
+
+    def test_nonsense_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match="malformed"):
+            decode_limits(b"nonsense")

@@ -1,5 +1,8 @@
 """The headers between gateway and router. Clients cannot set them: the edge forwards an allow-list."""
 
+import msgspec
+
+from aibridge_common.limits import NO_LIMITS, KeyLimits
 from aibridge_common.routing import DEFAULT, RoutingOptions
 
 REQUEST_ID = b"x-ab-request-id"
@@ -7,6 +10,7 @@ ACCOUNT = b"x-ab-account"
 KEY = b"x-ab-key"
 ROUTING = b"x-ab-routing"
 DEADLINE_MS = b"x-ab-deadline-ms"
+LIMITS = b"x-ab-limits"
 
 REFUSED = b"x-ab-refused"
 """Why a router did not begin a request; one that says so may be sent to another router."""
@@ -45,3 +49,19 @@ def decode_deadline(value: bytes | None) -> int:
     if value is None or not value.isdigit():
         return DEADLINE_DEFAULT_MS
     return min(int(value), DEADLINE_DEFAULT_MS)
+
+
+def encode_limits(limits: KeyLimits | None) -> bytes | None:
+    """What the router is to see to, as `x-ab-limits`; addresses and expiry end at the edge. None for nothing."""
+    if limits is None:
+        return None
+    inward = msgspec.structs.replace(limits, ip_ranges=None, expires_at=None)
+    return None if inward == NO_LIMITS else msgspec.json.encode(inward)
+
+
+def decode_limits(value: bytes | None) -> KeyLimits | None:
+    """The inverse; a limit of a newer gateway is passed over. Raises `ValueError`."""
+    return None if value is None else _decode_limits(value)
+
+
+_decode_limits = msgspec.json.Decoder(KeyLimits).decode

@@ -19,6 +19,7 @@ from aibridge_common.web.overload import Limiter, watch_lag
 from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
 from aibridge_gateway.edge.account import account_routes
+from aibridge_gateway.edge.addresses import ClientAddresses
 from aibridge_gateway.edge.admission import Admission
 from aibridge_gateway.edge.forward import Forwarder, RouterAt
 from aibridge_gateway.edge.keyring import Keyring
@@ -41,6 +42,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
     keyring = Keyring(auth, clock)
     limiter = Limiter(settings.concurrency_max, settings.lag_max_ms / 1000)
     admission = Admission(limiter, settings.account_concurrency_max)
+    addresses = ClientAddresses(settings.trusted_proxies)
     routers = RouterAt.parse(settings.router_url)
     state = Running()
 
@@ -58,7 +60,9 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
         await keyring.listen(bus)
         forwarder = Forwarder(routers)
         drain.on_last_call(forwarder.last_call)
-        state.relay = Relay(keyring, admission, forwarder, drain, clock, settings.service_token)
+        state.relay = Relay(
+            keyring, addresses, admission, forwarder, drain, clock, settings.service_token
+        )
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(supervised, "overload", partial(watch_lag, limiter))
@@ -77,7 +81,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
                 asgi(prefix, is_mount=True, copy_scope=False)(relay)
                 for prefix in (NATIVE_PREFIX, "/v1/models", "/v1beta/models")
             ),
-            *account_routes(keyring, billing),
+            *account_routes(keyring, addresses, billing),
             *health_routes({"started": started, "accepting": drain.accepting}),
         ],
         plugins=[problem_details()],

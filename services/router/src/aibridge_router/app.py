@@ -44,6 +44,7 @@ from aibridge_router.exchange.repeats import Repeats
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import further_budget
 from aibridge_router.gossip import Gossip
+from aibridge_router.limits.meters import KeyMeters
 from aibridge_router.metrics import measure
 from aibridge_router.settings import Settings
 from aibridge_router.spool.spool import Spool
@@ -104,7 +105,12 @@ class Running:
 
 
 def _services(
-    settings: Settings, clock: Clock, egress: EgressPool, wallets: Wallets, spool: Spool
+    settings: Settings,
+    clock: Clock,
+    egress: EgressPool,
+    wallets: Wallets,
+    spool: Spool,
+    meters: KeyMeters,
 ) -> Services:
     rng = random.Random()  # noqa: S311 - spreads load, guards nothing
     return Services(
@@ -118,6 +124,7 @@ def _services(
         fetcher=Fetcher(enabled=settings.fetch_urls),
         rng=rng,
         repeats=Repeats(),
+        meters=meters,
     )
 
 
@@ -172,7 +179,9 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
         )
         pumps = Pumps()
         wallets = Wallets(billing, clock, settings.name)
-        services = _services(settings, clock, state.egress, wallets, spool)
+        services = _services(
+            settings, clock, state.egress, wallets, spool, KeyMeters(billing, clock)
+        )
         state.measure = partial(measure, spool, pumps)
         pools, health = services.pools, services.health
         egress = state.egress

@@ -21,6 +21,7 @@ from aibridge_common.errors import Unavailable
 from aibridge_common.settings import Secret
 from aibridge_common.web.drain import Drain
 from aibridge_common.web.overload import Limiter
+from aibridge_gateway.edge.addresses import ClientAddresses
 from aibridge_gateway.edge.admission import Admission
 from aibridge_gateway.edge.forward import Forwarder, RouterAt
 from aibridge_gateway.edge.keyring import Keyring
@@ -197,7 +198,9 @@ async def running(directory: Path, routers: int = 1) -> AsyncGenerator[Edge]:
     )
     drain.on_last_call(forwarder.last_call)
     admission = Admission(limiter, ACCOUNT_CONCURRENCY_MAX)
-    relay = Relay(keyring, admission, forwarder, drain, clock, Secret(TOKEN))
+    relay = Relay(
+        keyring, ClientAddresses("127.0.0.0/8"), admission, forwarder, drain, clock, Secret(TOKEN)
+    )
 
     async def serve_relay(scope: Scope, receive: Receive, send: Send) -> None:
         await relay(scope, receive, send)

@@ -16,6 +16,7 @@ from aibridge_common.contracts.billing import Balance, ReceiptPage, RequestRecei
 from aibridge_common.errors import AIBridgeError, NotFound, Unavailable
 from aibridge_common.ids import public_request_id
 from aibridge_gateway.edge.account import account_routes, public_error
+from aibridge_gateway.edge.addresses import ClientAddresses
 from aibridge_gateway.edge.keyring import Keyring
 
 ACCOUNT = UUID(int=2)
@@ -66,7 +67,7 @@ def billing() -> FakeBilling:
 def client(billing: FakeBilling) -> Iterator[TestClient[Litestar]]:
     keyring = Keyring(cast("AuthClient", FakeAuth()), SystemClock())
     app = Litestar(
-        list(account_routes(keyring, cast("BillingClient", billing))),
+        list(account_routes(keyring, ClientAddresses(), cast("BillingClient", billing))),
         exception_handlers={AIBridgeError: public_error},
         openapi_config=None,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from aibridge_common.events.keys import (
     AuthHeartbeat,
     KeysChanged,
 )
+from aibridge_common.limits import KeyLimits
 from aibridge_common.routing import RoutingOptions
 from aibridge_gateway.edge.keyring import ASKED_TIMES_MAX, Keyring
 
@@ -222,6 +223,7 @@ class TestRefusal:
             ("malformed", "typing mistake"),
             ("unknown", "not known"),
             ("revoked", "was revoked"),
+            ("expired", "has expired"),
         ],
     )
     async def test_auths_reason_is_said(
@@ -233,6 +235,20 @@ class TestRefusal:
                 await keyring.facts("ab-x")
 
         assert auth.asked == ["ab-x"]
+
+
+async def test_a_key_ends_at_its_expiry_whatever_is_believed_of_it(
+    keyring: Keyring, auth: FakeAuth, clock: FrozenClock
+) -> None:
+    limits = KeyLimits(expires_at=clock.now() + timedelta(seconds=1))
+    facts = KeyFacts(key_id=UUID(int=1), account_id=UUID(int=2), limits=limits)
+    auth.verdicts["ab-live"] = KeyVerdict(facts=facts)
+    assert await keyring.facts("ab-live") == facts
+    clock.advance(1)
+
+    with pytest.raises(Unauthenticated, match="has expired"):
+        await keyring.facts("ab-live")
+    assert auth.asked == ["ab-live"]
 
 
 class TestListening:

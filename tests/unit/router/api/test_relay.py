@@ -32,6 +32,7 @@ from aibridge_router.exchange.pump import Pumps
 from aibridge_router.exchange.repeats import Repeats
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import further_budget
+from aibridge_router.limits.meters import KeyMeters
 from aibridge_router.spool.spool import Spool
 from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
@@ -96,6 +97,7 @@ async def client(catalog: SimpleNamespace, tmp_path: Path) -> AsyncIterator[http
         fetcher=Fetcher(enabled=False),
         rng=random.Random(1),
         repeats=Repeats(),
+        meters=KeyMeters(cast("BillingClient", NoMoney()), clock),
     )
     guard = ServiceGuard({"token-of-the-gateway": "gateway"})
     catalogue = cast("CatalogRefresh", catalog)

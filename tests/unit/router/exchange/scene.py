@@ -32,6 +32,7 @@ from aibridge_router.exchange.pump import Pumps
 from aibridge_router.exchange.repeats import Repeats
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.walk import Rules, further_budget
+from aibridge_router.limits.meters import KeyMeters
 from aibridge_router.spool.spool import Spool
 from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
@@ -293,6 +294,7 @@ class Scene:
             fetcher=Fetcher(enabled=False),
             rng=random.Random(1),
             repeats=Repeats(),
+            meters=KeyMeters(cast("BillingClient", self.billing), clock),
         )
         self.pumps = Pumps()
         self.browser = Browser()

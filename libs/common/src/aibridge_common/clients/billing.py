@@ -17,6 +17,7 @@ from aibridge_common.contracts.billing import (
     RequestReceipts,
     SpoolApplied,
     UsagePage,
+    UsageSum,
 )
 from aibridge_common.ids import public_request_id
 
@@ -103,3 +104,13 @@ class BillingClient(ServiceClient):
         return await self.call(
             SpoolApplied, "GET", f"/v1/spool/{router}", query={"epoch_min": epoch_min}
         )
+
+    async def usage_of_key(self, account_id: UUID, key_id: UUID, since: datetime) -> list[UsageSum]:
+        """What was charged for a key since then, by day."""
+        query = {
+            "account_id": str(account_id),
+            "key_id": str(key_id),
+            "since": since.isoformat(),
+            "by": "day",
+        }
+        return await self.call(list[UsageSum], "GET", "/v1/usage/summary", query=query)

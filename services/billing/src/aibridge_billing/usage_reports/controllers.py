@@ -30,11 +30,15 @@ class UsageReportController(Controller):
         by: Annotated[list[By] | None, QueryParameter()] = None,
         since: FromQuery[datetime | None] = None,
         until: FromQuery[datetime | None] = None,
+        key_id: FromQuery[UUID | None] = None,
     ) -> list[UsageSum]:
-        """Sums by `by=day`, `by=model`, `by=key`, also repeated; the last 30 days where no time is said."""
+        """Sums by `by=day`, `by=model`, `by=key`, also repeated; the last 30 days where no time is said.
+
+        With `key_id` only what was asked with that key.
+        """
         asked = period(since, until, SystemClock().now())
         async with transaction(database) as tx:
-            return await usage_sums(tx, account_id, asked, by or ["day"])
+            return await usage_sums(tx, account_id, asked, by or ["day"], key_id)
 
     @get("/export", operation_id="ExportUsage")
     async def export(

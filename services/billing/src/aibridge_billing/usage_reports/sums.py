@@ -21,7 +21,7 @@ _COLUMNS: dict[str, str] = {
 
 
 async def usage_sums(
-    tx: Transaction, account_id: UUID, period: Period, by: list[By]
+    tx: Transaction, account_id: UUID, period: Period, by: list[By], key_id: UUID | None = None
 ) -> list[UsageSum]:
     """One row for each combination, in order. Raises `InvalidRequest` where there are more than 10 000."""
     wanted = [_COLUMNS[one] for one in dict.fromkeys(by)]
@@ -35,10 +35,12 @@ async def usage_sums(
             " coalesce(sum(output_tok + reasoning_tok), 0)::text AS output_tokens,"
             " coalesce(sum(charge_utok), 0)::text AS charge_microtokens"
             " FROM usage_event WHERE account_id = :account AND event_id >= :first AND event_id < :end"
+            " AND (CAST(:key AS uuid) IS NULL OR key_id = :key)"
             f"{grouped} LIMIT :most"
         ),
         {
             "account": account_id,
+            "key": key_id,
             "first": period.first,
             "end": period.end,
             "most": ROWS_MAX + 1,

@@ -14,17 +14,24 @@ from aibridge_common.contracts.billing import Balance, ReceiptPage, RequestRecei
 from aibridge_common.dialect import Surface
 from aibridge_common.errors import AIBridgeError, InvalidRequest
 from aibridge_common.ids import parse_request_id
+from aibridge_gateway.edge.addresses import ClientAddresses, check_address
 from aibridge_gateway.edge.credentials import find_key
 from aibridge_gateway.edge.keyring import Keyring
 
 
-def account_routes(keyring: Keyring, billing: BillingClient) -> list[HTTPRouteHandler]:
+def account_routes(
+    keyring: Keyring, addresses: ClientAddresses, billing: BillingClient
+) -> list[HTTPRouteHandler]:
     """`GET /v1/balance`, `/v1/usage` and `/v1/receipts` for whoever holds a live key."""
 
     async def account_of(request: Request[None, None, State]) -> UUID:
         facts = await keyring.facts(
             find_key(request.scope["headers"], request.scope["query_string"])
         )
+        if facts.limits is not None:
+            client = request.scope["client"]
+            peer = client[0] if client else None
+            check_address(facts.limits, addresses.of(peer, request.scope["headers"]))
         return facts.account_id
 
     @get("/v1/balance", operation_id="MyBalance", exception_handlers={AIBridgeError: public_error})

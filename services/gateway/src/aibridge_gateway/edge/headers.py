@@ -8,12 +8,15 @@ from aibridge_common.internal import (
     ACCOUNT,
     DEADLINE_MS,
     KEY,
+    LIMITS,
     REFUSED,
     REQUEST_ID,
     ROUTING,
     encode_deadline,
+    encode_limits,
     encode_routing,
 )
+from aibridge_common.limits import KeyLimits
 from aibridge_common.routing import RoutingOptions
 
 Headers = list[tuple[bytes, bytes]]
@@ -59,11 +62,17 @@ def on_behalf_of(
     return headers
 
 
-def under_options(headers: Headers, routing: RoutingOptions, remaining_ms: int) -> Headers:
-    """`headers` with what may happen to the request and what is left of its time, where that is not the default."""
+def under_options(
+    headers: Headers,
+    routing: RoutingOptions,
+    remaining_ms: int,
+    limits: KeyLimits | None = None,
+) -> Headers:
+    """`headers` with what may happen to the request, what is left of its time and its key's limits."""
     for name, value in (
         (ROUTING, encode_routing(routing)),
         (DEADLINE_MS, encode_deadline(remaining_ms)),
+        (LIMITS, encode_limits(limits)),
     ):
         if value is not None:
             headers.append((name, value))

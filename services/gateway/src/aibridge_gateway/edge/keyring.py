@@ -66,6 +66,10 @@ class Keyring:
             self._question(digest, key)
         if verdict.facts is None:
             raise Unauthenticated(_REASONS.get(verdict.reason, f"the {verdict.reason}"))
+        limits = verdict.facts.limits
+        # What is believed of a key may outlive it.
+        if limits is not None and limits.expires_at and limits.expires_at <= self._clock.now():
+            raise Unauthenticated(_REASONS["expired"])
         return verdict.facts
 
     async def _ask_once(self, digest: bytes, key: str) -> KeyVerdict:
@@ -99,4 +103,5 @@ _REASONS = {
     "malformed": "this key has a typing mistake: its checksum does not fit",
     "unknown": "this key is not known",
     "revoked": "this key was revoked",
+    "expired": "this key has expired",
 }

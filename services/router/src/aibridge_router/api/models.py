@@ -1,5 +1,7 @@
 """Model lists in the shape each client expects."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from aibridge_common.catalog import Model
@@ -12,9 +14,11 @@ _EPOCH_S = 1_704_067_200
 _OPENAI_DIALECTS = frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES})
 
 
-def list_models(registry: Registry, surface: Surface, *, native: bool) -> bytes:
+def list_models(
+    registry: Registry, surface: Surface, *, native: bool, only: Sequence[str] | None = None
+) -> bytes:
     """All models as a JSON document. The native list carries Codex's `models` beside OpenAI's `data`."""
-    models = _visible(registry, native=native)
+    models = _visible(registry, native, only)
     if surface is Surface.ANTHROPIC:
         ids = [model.id for model in models]
         return msgspec.json.encode(
@@ -36,23 +40,30 @@ def list_models(registry: Registry, surface: Surface, *, native: bool) -> bytes:
     return msgspec.json.encode(document)
 
 
-def one_model(registry: Registry, surface: Surface, name: str, *, native: bool) -> bytes:
+def one_model(
+    registry: Registry,
+    surface: Surface,
+    name: str,
+    *,
+    native: bool,
+    only: Sequence[str] | None = None,
+) -> bytes:
     """One model as a JSON document. Raises `ModelNotFound`."""
     model = registry.find(name)
-    if model not in _visible(registry, native=native):
+    if model not in _visible(registry, native, only):
         raise ModelNotFound(f"model: {name}", param="model")
     shape = {Surface.ANTHROPIC: _anthropic, Surface.GEMINI: _gemini, Surface.OPENAI: _openai}
     return msgspec.json.encode(shape[surface](model))
 
 
-def _visible(registry: Registry, *, native: bool) -> list[Model]:
+def _visible(registry: Registry, native: bool, only: Sequence[str] | None) -> list[Model]:
+    models = registry.models
+    if only is not None:
+        allowed = registry.ids_of(only)
+        models = [model for model in models if model.id in allowed]
     if not native:
-        return registry.models
-    return [
-        model
-        for model in registry.models
-        if set(registry.provider_of(model).paths) <= _OPENAI_DIALECTS
-    ]
+        return models
+    return [model for model in models if set(registry.provider_of(model).paths) <= _OPENAI_DIALECTS]
 
 
 def _openai(model: Model) -> dict[str, object]:

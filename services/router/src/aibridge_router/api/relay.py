@@ -1,5 +1,7 @@
 """The router's data plane: raw ASGI handlers on the public paths, called by the gateway."""
 
+from collections.abc import Sequence
+
 import msgspec
 from litestar.types import Receive, Scope, Send
 
@@ -32,6 +34,8 @@ from aibridge_router.exchange.pump import Pumps
 from aibridge_router.exchange.repeats import Answer, fingerprint
 from aibridge_router.exchange.session import session_of
 from aibridge_router.failover.walk import Rules
+from aibridge_router.limits.headers import limit_headers
+from aibridge_router.limits.meter import KeyLimitReached
 
 _PAID = frozenset({Operation.GENERATE, Operation.PASSTHROUGH})
 """What is served longest when too much is asked; anything else costs its caller nothing."""
@@ -83,6 +87,9 @@ class Relay:
             await self._admit(scope, endpoint, inbound, receive, client)
         except VendorRefused as refusal:
             await _send_json(client, refusal.body, inbound, refusal.upstream_status)
+        except KeyLimitReached as error:
+            now = self._services.clock.now()
+            await _render(client, surface, error, inbound, limit_headers(surface, error.left, now))
         except AIBridgeError as error:
             await _render(client, surface, error, inbound)
         except Exception:  # noqa: BLE001 - the rim: whatever happens becomes an answer
@@ -138,9 +145,17 @@ class Relay:
         if endpoint.operation is Operation.EXPLAIN:
             return await _send_json(client, self._explain(registry, inbound, rules, body), inbound)
         continuation = rules.failover and inbound.options.continuation
-        asked = read_asked(endpoint, registry, body, inbound.query, continuation=continuation)
+        asked = read_asked(
+            endpoint,
+            registry,
+            body,
+            inbound.query,
+            continuation=continuation,
+            models=_models_of(inbound),
+        )
+        left = await self._admit_key(endpoint.surface, inbound)
         own_keys = registry.own_keys(inbound.account_id)
-        exchange = Exchange(self._services, inbound, asked, rules, client, own_keys)
+        exchange = Exchange(self._services, inbound, asked, rules, client, own_keys, left)
         now_s = self._services.clock.monotonic_s()
         repeats = self._services.repeats
         repeats.refuse_poison(now_s, inbound.account_id, inbound.path, body)
@@ -157,6 +172,15 @@ class Relay:
         )
         return await self._pumps.run(exchange)
 
+    async def _admit_key(self, surface: Surface, inbound: Inbound) -> list[tuple[bytes, bytes]]:
+        """Count one request of a limited key; what it has left, as headers. Raises `KeyLimitReached`."""
+        if inbound.limits is None or inbound.key_id is None:
+            return []
+        standing = await self._services.meters.admit(
+            inbound.account_id, inbound.key_id, inbound.limits
+        )
+        return limit_headers(surface, standing, self._services.clock.now())
+
     def _explain(self, registry: Registry, inbound: Inbound, rules: Rules, body: bytes) -> bytes:
         try:
             question = _decode_question(body)
@@ -166,7 +190,9 @@ class Relay:
         endpoint = find_endpoint(path)
         if endpoint is None or endpoint.operation not in _PAID:
             raise InvalidRequest(f"path: {path[:200]} sends no prompt to a model", param="path")
-        asked = read_asked(endpoint, registry, bytes(question.body), query.encode())
+        asked = read_asked(
+            endpoint, registry, bytes(question.body), query.encode(), models=_models_of(inbound)
+        )
         walk = self._services.walk(session_of(inbound, asked), asked, rules)
         now_s = self._services.clock.monotonic_s()
         return msgspec.json.encode(explain(now_s, asked, walk))
@@ -178,13 +204,17 @@ async def _answer_again(client: Client, answer: Answer) -> None:
 
 
 def _models(endpoint: Endpoint, registry: Registry, inbound: Inbound) -> bytes:
-    surface = endpoint.surface
+    surface, only = endpoint.surface, _models_of(inbound)
     if surface is Surface.OPENAI and not endpoint.native:
         named = any(name == b"anthropic-version" for name, _ in inbound.headers)
         surface = Surface.ANTHROPIC if named else surface
     if endpoint.operation is Operation.GET_MODEL:
-        return one_model(registry, surface, endpoint.model or "", native=endpoint.native)
-    return list_models(registry, surface, native=endpoint.native)
+        return one_model(registry, surface, endpoint.model or "", native=endpoint.native, only=only)
+    return list_models(registry, surface, native=endpoint.native, only=only)
+
+
+def _models_of(inbound: Inbound) -> Sequence[str] | None:
+    return inbound.limits.models if inbound.limits is not None else None
 
 
 async def _send_json(
@@ -202,6 +232,7 @@ async def _render(
     surface: Surface,
     error: AIBridgeError,
     inbound: Inbound | None,
+    more: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
     if client.started:
         return
@@ -209,5 +240,5 @@ async def _render(
     # Only what was refused at the door: the gateway may give it to another router, since nothing has begun.
     refused = [(b"connection", b"close"), (REFUSED, DRAINING)]
     leaving = refused if isinstance(error, _Draining) else []
-    await client.start(rendering.status, rendering.headers + leaving)
+    await client.start(rendering.status, [*rendering.headers, *leaving, *more])
     await client.finish(rendering.body)

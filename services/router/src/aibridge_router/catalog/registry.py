@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from aibridge_common.catalog import Chain, Model, Provider, Routing, Sibling
 from aibridge_common.contracts.billing import RateCard
 from aibridge_common.contracts.router import OnFailure
 from aibridge_common.dialect import Dialect
-from aibridge_common.errors import ModelNotFound, Unavailable
+from aibridge_common.errors import Forbidden, ModelNotFound, Unavailable
 from aibridge_common.settings import Secret
 from aibridge_router.upstream.egress import WayOut
 
@@ -110,9 +110,26 @@ class Registry:
         """Who hosts the model."""
         return self._providers[model.provider]
 
-    def chain(self, name: str) -> ChainOfTargets:
-        """Who may serve a request for `name`. Raises `ModelNotFound`."""
-        return self._chains[self.find(name).id]
+    def chain(self, name: str, only: Sequence[str] | None = None) -> ChainOfTargets:
+        """Who may serve a request for `name`, of the models that a key is limited to.
+
+        Raises `ModelNotFound`, and `Forbidden` for a model that is not one of them.
+        """
+        chain = self._chains[self.find(name).id]
+        if only is None:
+            return chain
+        allowed = self.ids_of(only)
+        if chain.model.id not in allowed:
+            raise Forbidden(
+                f"this key may not use {chain.model.id}; it is limited to {', '.join(only)}",
+                param="model",
+            )
+        targets = tuple(target for target in chain.targets if target.model.id in allowed)
+        return structs.replace(chain, targets=targets)
+
+    def ids_of(self, names: Sequence[str]) -> frozenset[str]:
+        """The models behind ids and aliases; a name that is not known is passed over."""
+        return frozenset(self._names[name].id for name in names if name in self._names)
 
     def target(self, name: str) -> Target:
         """The first that can serve the model itself.

@@ -1,5 +1,6 @@
 """What a client asked for, read once: whatever target serves it, these facts stay."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from aibridge_common.dialect import Dialect, Endpoint, Operation
@@ -60,18 +61,24 @@ class Asked:
 
 
 def read_asked(
-    endpoint: Endpoint, registry: Registry, body: bytes, query: bytes, *, continuation: bool = False
+    endpoint: Endpoint,
+    registry: Registry,
+    body: bytes,
+    query: bytes,
+    *,
+    continuation: bool = False,
+    models: Sequence[str] | None = None,
 ) -> Asked:
-    """Read a request; `continuation` is whether its customer wants a cut text to go on.
+    """Read a request; `continuation` is whether its customer wants a cut text to go on, `models` what its key may use.
 
-    Raises `InvalidRequest`, `ModelNotFound`, `NotFound`.
+    Raises `InvalidRequest`, `ModelNotFound`, `NotFound`, `Forbidden`.
     """
     dialect = endpoint.dialect
     if dialect is Dialect.GEMINI_GENERATE:
         head = peek_gemini(body, endpoint.model or "", stream=bool(endpoint.stream))
     else:
         head = peek(dialect, body)
-    chain = registry.chain(head.model)
+    chain = registry.chain(head.model, models)
     if endpoint.native:
         _refuse_foreign(registry, chain)
     if endpoint.operation is Operation.PASSTHROUGH:

@@ -7,14 +7,13 @@ from uuid import UUID
 
 from aibridge_common.clock import Clock
 from aibridge_common.errors import InsufficientBalance, Unavailable
-from aibridge_common.usage import Usage
 from aibridge_router.credit.book import Hold
 from aibridge_router.credit.estimate import SLICE_TOKENS, Need, need_of
 from aibridge_router.credit.wallet import Wallets
 from aibridge_router.exchange.asked import Asked
 from aibridge_router.exchange.attempt import Attempt
 from aibridge_router.exchange.carriage import CarriedStream
-from aibridge_router.exchange.charge import Began, charge_for, input_estimate, leg_id
+from aibridge_router.exchange.charge import Began, Charge, charge_for, input_estimate, leg_id
 from aibridge_router.exchange.inbound import Inbound
 from aibridge_router.exchange.plan import Plan
 from aibridge_router.exchange.settlement import Ending
@@ -178,7 +177,7 @@ class Bill:
         self.note_progress(attempt, tap)
         self._spool.flush()
 
-    def settle(self, attempt: Attempt, ending: Ending, began: Began) -> Usage:
+    def settle(self, attempt: Attempt, ending: Ending, began: Began) -> Charge:
         """Charge what the attempt gave, once, and free the rest of the hold; what follows is another leg."""
         attempt.settled = True
         hold, self._hold = self._hold, None
@@ -192,7 +191,7 @@ class Bill:
         self._leg += 1
         if hold is not None:
             self._wallets.finish(hold, charge.amount_microtokens, sequence)
-        return charge.usage
+        return charge
 
     def write(self) -> None:
         """Let what was noted outlive this process: a client must not have its whole answer before."""

@@ -59,6 +59,7 @@ from aibridge_router.failover.failure import Failure
 from aibridge_router.failover.health import Health
 from aibridge_router.failover.policy import REACTIONS, Then
 from aibridge_router.failover.walk import Rules, Step, Walk
+from aibridge_router.limits.meters import KeyMeters
 from aibridge_router.spool.spool import Spool
 from aibridge_router.upstream.egress import EgressPool
 from aibridge_router.upstream.fetch import Fetcher
@@ -103,6 +104,7 @@ class Services(Struct, frozen=True, kw_only=True):
     fetcher: Fetcher
     rng: random.Random
     repeats: Repeats
+    meters: KeyMeters
 
     def walk(self, session: bytes, asked: Asked, rules: Rules) -> Walk:
         """The way of one request along its chain."""
@@ -120,6 +122,7 @@ class Exchange:
         rules: Rules,
         client: Client,
         own_keys: Sequence[OwnKey] = (),
+        limit_headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         self._services = services
         self._inbound = inbound
@@ -140,6 +143,8 @@ class Exchange:
         self._speaking: Attempt | None = None
         """Whose stream the client hears, also while another is asked to go on with it."""
         self._failed: list[tuple[Step, AttemptFailed]] = []
+        self._limit_headers = limit_headers
+        """How much of its limits the key has left."""
         self._own_keys = own_keys
         self._own_failed: list[tuple[Step, AttemptFailed]] = []
         """What went wrong with the customer's own keys; nothing is told of it once others answer."""
@@ -519,7 +524,7 @@ class Exchange:
         attempts = self._walk.attempts + len(self._own_failed)
         if self._attempt is not None:
             attempts += self._attempt.step.own
-        headers = [(b"x-aibridge-attempts", b"%d" % attempts)]
+        headers = [(b"x-aibridge-attempts", b"%d" % attempts), *self._limit_headers]
         if self._attempt is not None:
             headers += _named(self._attempt.step)
             if self._output_max is not None:
@@ -619,9 +624,14 @@ class Exchange:
             first_content_s=self._first_content_s,
             attempts=self._attempts,
         )
-        return self._bill.settle(
+        charge = self._bill.settle(
             attempt, ending_of(attempt, self._reply, self._left_by_client), began
         )
+        if self._inbound.limits is not None and self._inbound.key_id is not None:
+            self._services.meters.charged(
+                self._inbound.key_id, charge.usage.total, charge.amount_microtokens
+            )
+        return charge.usage
 
     @property
     def _left_by_client(self) -> bool:

@@ -13,16 +13,19 @@ from aibridge_common.internal import (
     DEADLINE_DEFAULT_MS,
     DEADLINE_MS,
     KEY,
+    LIMITS,
     REQUEST_ID,
     ROUTING,
     decode_deadline,
+    decode_limits,
     decode_routing,
 )
+from aibridge_common.limits import KeyLimits
 from aibridge_common.routing import DEFAULT, RoutingOptions
 from aibridge_common.web.guard import ServiceGuard
 
 _IDEMPOTENCY_KEY = b"idempotency-key"
-_TOLD = frozenset({REQUEST_ID, ACCOUNT, KEY, ROUTING, DEADLINE_MS, _IDEMPOTENCY_KEY})
+_TOLD = frozenset({REQUEST_ID, ACCOUNT, KEY, ROUTING, DEADLINE_MS, LIMITS, _IDEMPOTENCY_KEY})
 """What is for the router itself; no upstream gets any of it."""
 
 
@@ -38,6 +41,8 @@ class Inbound(Struct, frozen=True, kw_only=True):
     left_s: float = DEADLINE_DEFAULT_MS / 1000
     """How long the client still waits."""
     options: RoutingOptions = DEFAULT
+    limits: KeyLimits | None = None
+    """What the key is limited to, as far as the router sees to it."""
     idempotency_key: bytes | None = None
     """The client's own id for this request."""
 
@@ -79,10 +84,11 @@ def read_inbound(scope: Scope, guard: ServiceGuard) -> Inbound:
             path=full_path(scope),
             left_s=decode_deadline(told.get(DEADLINE_MS)) / 1000,
             options=decode_routing(told.get(ROUTING)),
+            limits=decode_limits(told.get(LIMITS)),
             idempotency_key=told.get(_IDEMPOTENCY_KEY),
         )
     except ValueError:
-        raise InvalidRequest("the internal request or account id is malformed") from None
+        raise InvalidRequest("an internal header is malformed") from None
 
 
 async def read_body(receive: Receive) -> bytes:

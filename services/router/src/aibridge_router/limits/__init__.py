@@ -1,0 +1,1 @@
+"""What limited keys have used. See README.md."""
