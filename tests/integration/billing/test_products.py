@@ -68,6 +68,8 @@ async def test_a_plan_is_sold_changed_and_archived(http: httpx.AsyncClient) -> N
         ({"tokens": 1.5}, "tokens"),
         ({"tokens": True}, "tokens"),
         ({"bonus_tokens": -1}, "bonus_tokens"),
+        ({"tokens": 10**12, "bonus_tokens": 1}, "bonus_tokens"),
+        ({"currency": "USD\n"}, "currency"),
         ({"price_minor": -1}, "price_minor"),
         ({"price_minor": 10**11}, "price_minor"),
         ({"currency": "euro"}, "currency"),

@@ -40,6 +40,7 @@ from aibridge_common.web.database import DATABASE_PROBLEMS
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.idempotency import idempotent
+from aibridge_common.web.openapi import with_refusals
 from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
 
@@ -111,20 +112,22 @@ def create_app(settings: Settings) -> Litestar:
             "call": Provide(idempotent(guard)),
         },
     )
-    return Litestar(
-        [api, *health_routes({"database": database_ready, "bus": bus_ready})],
-        dependencies={
-            "keys": Provide(api_keys, sync_to_thread=False),
-            "accounts": Provide(accounts, sync_to_thread=False),
-            "database": Provide(lambda: database, sync_to_thread=False),
-            "proofs": Provide(lambda: proofs, sync_to_thread=False),
-            "throttles": Provide(lambda: throttles, sync_to_thread=False),
-            "notices": Provide(lambda: Notices(buses[0]), sync_to_thread=False),
-            "public_url": Provide(lambda: settings.public_url, sync_to_thread=False),
-        },
-        plugins=[problem_details(DATABASE_PROBLEMS)],
-        before_send=[tell_standing],
-        lifespan=[running],
-        openapi_config=OpenAPIConfig(title="AI-Bridge auth", version="1"),
-        logging_config=None,
+    return with_refusals(
+        Litestar(
+            [api, *health_routes({"database": database_ready, "bus": bus_ready})],
+            dependencies={
+                "keys": Provide(api_keys, sync_to_thread=False),
+                "accounts": Provide(accounts, sync_to_thread=False),
+                "database": Provide(lambda: database, sync_to_thread=False),
+                "proofs": Provide(lambda: proofs, sync_to_thread=False),
+                "throttles": Provide(lambda: throttles, sync_to_thread=False),
+                "notices": Provide(lambda: Notices(buses[0]), sync_to_thread=False),
+                "public_url": Provide(lambda: settings.public_url, sync_to_thread=False),
+            },
+            plugins=[problem_details(DATABASE_PROBLEMS)],
+            before_send=[tell_standing],
+            lifespan=[running],
+            openapi_config=OpenAPIConfig(title="AI-Bridge auth", version="1"),
+            logging_config=None,
+        )
     )

@@ -46,6 +46,7 @@ from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.idempotency import idempotent
 from aibridge_common.web.metrics import Measured, metrics_route
+from aibridge_common.web.openapi import with_refusals
 from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
 
@@ -129,24 +130,26 @@ def create_app(settings: Settings) -> Litestar:
             ),
         },
     )
-    return Litestar(
-        [
-            api,
-            stripe_notice,
-            show_payment,
-            choose_payment,
-            metrics_route(guard, measure),
-            *health_routes({"database": database_ready, "bus": bus_ready}),
-        ],
-        dependencies={
-            "database": Provide(lambda: database, sync_to_thread=False),
-            "bus": Provide(lambda: buses[0], sync_to_thread=False),
-            "desk": Provide(lambda: desk, sync_to_thread=False),
-            "sandbox": Provide(lambda: desk.find(Sandbox), sync_to_thread=False),
-            "notices": Provide(stripe_notices, sync_to_thread=False),
-        },
-        plugins=[problem_details(DATABASE_PROBLEMS)],
-        lifespan=[running],
-        openapi_config=OpenAPIConfig(title="AI-Bridge billing", version="1"),
-        logging_config=None,
+    return with_refusals(
+        Litestar(
+            [
+                api,
+                stripe_notice,
+                show_payment,
+                choose_payment,
+                metrics_route(guard, measure),
+                *health_routes({"database": database_ready, "bus": bus_ready}),
+            ],
+            dependencies={
+                "database": Provide(lambda: database, sync_to_thread=False),
+                "bus": Provide(lambda: buses[0], sync_to_thread=False),
+                "desk": Provide(lambda: desk, sync_to_thread=False),
+                "sandbox": Provide(lambda: desk.find(Sandbox), sync_to_thread=False),
+                "notices": Provide(stripe_notices, sync_to_thread=False),
+            },
+            plugins=[problem_details(DATABASE_PROBLEMS)],
+            lifespan=[running],
+            openapi_config=OpenAPIConfig(title="AI-Bridge billing", version="1"),
+            logging_config=None,
+        )
     )

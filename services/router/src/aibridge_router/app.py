@@ -25,6 +25,7 @@ from aibridge_common.web.drain import Drain
 from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.health import health_routes
 from aibridge_common.web.metrics import Measured, metrics_route
+from aibridge_common.web.openapi import with_refusals
 from aibridge_common.web.overload import Limiter, watch_lag
 from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
@@ -223,27 +224,29 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
             await database.dispose()
 
     paths = [path for path in EXACT if not path.endswith("/models")]
-    return Litestar(
-        [
-            admin_api(guard, state.administration, state.catalogue_administration),
-            own_keys_api(guard, state.customers_keys),
-            asgi(paths, copy_scope=False)(relay),
-            *(
-                asgi(prefix, is_mount=True, copy_scope=False)(relay)
-                for prefix in (NATIVE_PREFIX, "/v1/models", "/v1beta/models")
-            ),
-            metrics_route(guard, state.measured),
-            *health_routes(
-                {
-                    "accepting": drain.accepting,
-                    "database": database_ready,
-                    "bus": bus_ready,
-                    "catalog": catalog_ready,
-                }
-            ),
-        ],
-        plugins=[problem_details(DATABASE_PROBLEMS)],
-        lifespan=[running],
-        openapi_config=OpenAPIConfig(title="AI-Bridge router", version="1"),
-        logging_config=None,
+    return with_refusals(
+        Litestar(
+            [
+                admin_api(guard, state.administration, state.catalogue_administration),
+                own_keys_api(guard, state.customers_keys),
+                asgi(paths, copy_scope=False)(relay),
+                *(
+                    asgi(prefix, is_mount=True, copy_scope=False)(relay)
+                    for prefix in (NATIVE_PREFIX, "/v1/models", "/v1beta/models")
+                ),
+                metrics_route(guard, state.measured),
+                *health_routes(
+                    {
+                        "accepting": drain.accepting,
+                        "database": database_ready,
+                        "bus": bus_ready,
+                        "catalog": catalog_ready,
+                    }
+                ),
+            ],
+            plugins=[problem_details(DATABASE_PROBLEMS)],
+            lifespan=[running],
+            openapi_config=OpenAPIConfig(title="AI-Bridge router", version="1"),
+            logging_config=None,
+        )
     )

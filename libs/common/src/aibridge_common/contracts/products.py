@@ -8,10 +8,11 @@ from msgspec import Meta
 from aibridge_common.contracts.billing import ByKind
 from aibridge_common.structs import Command, Reply
 
+TOKENS_MAX = 1_000_000_000_000
 Title = Annotated[str, Meta(min_length=1, max_length=200)]
-Tokens = Annotated[int, Meta(ge=0, le=1_000_000_000_000)]
+Tokens = Annotated[int, Meta(ge=0, le=TOKENS_MAX)]
 Minor = Annotated[int, Meta(ge=0, le=10_000_000_000)]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", examples=["USD"])]
+Currency = Annotated[str, Meta(max_length=3, pattern=r"^[A-Z]{3}$", examples=["USD"])]
 
 
 class PutProduct(Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,7 +20,7 @@ class PutProduct(Command, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     title: Title
     title_zh: Annotated[str, Meta(max_length=200)] = ""
-    tokens: Annotated[int, Meta(ge=1, le=1_000_000_000_000, examples=[10_000_000])]
+    tokens: Annotated[int, Meta(ge=1, le=TOKENS_MAX, examples=[10_000_000])]
     bonus_tokens: Tokens = 0
     price_minor: Annotated[Minor, Meta(examples=[1900])]
     currency: Currency

@@ -10,7 +10,16 @@ from litestar.plugins.problem_details import (
     ProblemDetailsPlugin,
 )
 
-from aibridge_common.errors import AIBridgeError
+from aibridge_common.errors import (
+    AIBridgeError,
+    Forbidden,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    RateLimited,
+    UnsupportedMediaType,
+)
 from aibridge_common.telemetry.log import get_logger
 
 _OF_THE_WHOLE = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
@@ -77,10 +86,31 @@ def _from_validation(error: ValidationException) -> ProblemDetailsException:
     )
 
 
+_KINDS: dict[int, type[AIBridgeError]] = {
+    kind.status: kind
+    for kind in (
+        InvalidRequest,
+        Forbidden,
+        NotFound,
+        MethodNotAllowed,
+        PayloadTooLarge,
+        UnsupportedMediaType,
+        RateLimited,
+    )
+}
+"""Not 401: the framework knows nothing of the keys and passwords that our own errors of that status are about."""
+
+
 def _from_http(error: HTTPException) -> ProblemDetailsException:
+    kind = _KINDS.get(error.status_code)
+    if kind is not None:
+        problem = problem_of(kind(error.detail))
+        problem.headers = dict(error.headers) if error.headers else None
+        return problem
     return ProblemDetailsException(
         detail=error.detail,
         status_code=error.status_code,
         title=error.detail,
+        type_="about:blank",
         headers=dict(error.headers) if error.headers else None,
     )

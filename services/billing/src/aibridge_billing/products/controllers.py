@@ -15,7 +15,12 @@ from aibridge_billing.products.store import (
 )
 from aibridge_common.catalog import check_name
 from aibridge_common.clock import SystemClock
-from aibridge_common.contracts.products import ProductShown, PublicMultipliers, PutProduct
+from aibridge_common.contracts.products import (
+    TOKENS_MAX,
+    ProductShown,
+    PublicMultipliers,
+    PutProduct,
+)
 from aibridge_common.db.audit import record
 from aibridge_common.db.engine import Database, transaction
 from aibridge_common.errors import InvalidRequest, NotFound
@@ -45,6 +50,11 @@ class ProductController(Controller):
         """Add a plan, or replace the one of that id in whole. Orders keep the price they were made at."""
         if check_name(product_id, "product_id") == NOT_FOR_SALE:
             raise InvalidRequest("this id cannot be a plan's", param="product_id")
+        if data.tokens + data.bonus_tokens > TOKENS_MAX:
+            raise InvalidRequest(
+                f"a plan has at most {TOKENS_MAX} tokens, its bonus among them",
+                param="bonus_tokens",
+            )
         async with transaction(database) as tx:
             await save_product(tx, product_id, data)
             await record(tx, caller, "product.put", product_id, to_builtins(data))

@@ -74,7 +74,7 @@ async def as_csv(pages: AsyncGenerator[list[UsageRow]]) -> AsyncGenerator[bytes]
 FORMATS: dict[
     str, tuple[str, Callable[[AsyncGenerator[list[UsageRow]]], AsyncGenerator[bytes]]]
 ] = {
-    "csv": ("text/csv; charset=utf-8", as_csv),
+    "csv": ("text/csv", as_csv),
     "json": ("application/json", as_json),
 }
 
