@@ -7,6 +7,8 @@ from deploy.check import GRACE_S, SERVICES, Document
 from deploy.check.images import image_problems
 
 _SECRET = re.compile(r"PASSWORD|TOKEN|PEPPER|SECRET|DATABASE_URL|NATS_URL")
+_OFF = re.compile(r"\$\{[A-Z_]+:-\}")
+"""A secret that turns something on: without it that is off, and nobody knows a default."""
 _REQUIRED = re.compile(r"\$\{([A-Z_]+):\?see \.env\.example\}")
 
 
@@ -38,7 +40,9 @@ def _service_problems(name: str, services: Document) -> Iterator[str]:
         if upstream not in services:
             yield f"waits for {upstream}, which does not exist"
     for variable, value in service.get("environment", {}).items():
-        if _SECRET.search(variable) and not _REQUIRED.search(str(value)):
+        if not _SECRET.search(variable) or _OFF.fullmatch(str(value)):
+            continue
+        if not _REQUIRED.search(str(value)):
             yield f"{variable} does not come from .env, with a refusal when it is missing there"
 
 

@@ -91,6 +91,17 @@ def test_a_secret_with_a_default_is_found(compose: dict[str, Any]) -> None:
     )
 
 
+def test_a_secret_that_turns_something_on_may_be_left_out(compose: dict[str, Any]) -> None:
+    environment = compose["services"]["billing"]["environment"]
+    assert environment["AIBRIDGE_BILLING_STRIPE_WEBHOOK_SECRET"] == "${STRIPE_WEBHOOK_SECRET:-}"
+    environment["AIBRIDGE_BILLING_STRIPE_WEBHOOK_SECRET"] = "${STRIPE_WEBHOOK_SECRET:-whsec}"
+
+    assert any(
+        "AIBRIDGE_BILLING_STRIPE_WEBHOOK_SECRET does not come from .env" in problem
+        for problem in compose_problems(compose, ENV_EXAMPLE)
+    )
+
+
 def test_a_secret_missing_from_the_example_is_found(compose: dict[str, Any]) -> None:
     example = ENV_EXAMPLE.replace("GATEWAY_TOKEN=\n", "")
 

@@ -1,7 +1,10 @@
 """Hashing in threads, two at a time: argon2 takes memory and a core, a lever for whoever wants to stop us."""
 
+import re
+
 import anyio
 import anyio.to_thread
+from zxcvbn import zxcvbn
 
 from aibridge_auth.crypto.password import (
     MIN_CHARACTERS,
@@ -15,6 +18,11 @@ from aibridge_common.errors import InvalidRequest, Unavailable
 AT_ONCE = 2
 WAITING_MAX = 64
 MAX_CHARACTERS = 256
+LOOKED_AT_MAX = 72
+"""How much of a password is tried to be guessed, which takes longer the longer it is."""
+SCORE_MIN = 3
+"""Of 4: withstands whoever got the hashes, 10^8 guesses at least."""
+_OURS = ("aibridge", "ai-bridge", "bridge")
 
 
 class Passwords:
@@ -24,9 +32,19 @@ class Passwords:
         self._limiter = anyio.CapacityLimiter(AT_ONCE)
         self._nobodys = hash_password("nobody has this password")
 
-    async def hash(self, password: str) -> str:
-        """Raises `InvalidRequest` for one that is too short, `Unavailable` when too many wait."""
-        check_password(password)
+    async def hash(self, password: str, email: str = "") -> str:
+        """A new password of whoever has this address.
+
+        Raises `InvalidRequest` for one that is short or easy to guess, `Unavailable` when too many wait.
+        """
+        check_length(password)
+        self._make_room()
+        return await anyio.to_thread.run_sync(
+            _hash_if_strong, password, email, limiter=self._limiter
+        )
+
+    async def hash_again(self, password: str) -> str:
+        """One that was just verified, whatever is asked of new ones today. Raises `Unavailable` as above."""
         self._make_room()
         return await anyio.to_thread.run_sync(hash_password, password, limiter=self._limiter)
 
@@ -52,11 +70,25 @@ class Passwords:
             raise Unavailable("too many log in at this moment; try again", retry_after_s=2)
 
 
-def check_password(password: str) -> None:
-    """Length is what counts (NIST SP 800-63B), unless it is one character again and again. Raises `InvalidRequest`."""
+def check_length(password: str) -> None:
+    """Raises `InvalidRequest` for one that is too short or too long (NIST SP 800-63B)."""
     if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
         raise InvalidRequest(
             f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters", param="password"
         )
-    if len(set(password)) < 4:
-        raise InvalidRequest("this password is too easy to guess", param="password")
+
+
+def check_guessable(password: str, email: str = "") -> None:
+    """Raises `InvalidRequest` for one that is made of leaked passwords, words, patterns or the address."""
+    about = [*_OURS, email, *filter(None, re.split(r"[^a-z0-9]+", email.lower()))]
+    found = zxcvbn(password[:LOOKED_AT_MAX], user_inputs=about, max_length=LOOKED_AT_MAX)
+    if found["score"] < SCORE_MIN:
+        raise InvalidRequest(
+            "this password is too easy to guess; put several unrelated words together",
+            param="password",
+        )
+
+
+def _hash_if_strong(password: str, email: str) -> str:
+    check_guessable(password, email)
+    return hash_password(password)

@@ -117,7 +117,7 @@ class PeopleController(Controller):
         await throttles.take(request, PROOF_OF_USER, str(user_id))
         if not await proofs.passwords.verify(user.password_hash, data.old_password):
             raise WrongCredentials("the old password is wrong", param="old_password")
-        hashed = await proofs.passwords.hash(data.password)
+        hashed = await proofs.passwords.hash(data.password, user.email)
         async with transaction(database) as tx:
             await set_password(tx, user_id, hashed)
             await end_sessions(tx, user_id)

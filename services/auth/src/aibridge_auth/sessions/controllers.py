@@ -61,7 +61,7 @@ class SessionController(Controller):
             raise Forbidden(f"this account is {user.state}")
         token = new_token()
         better = (
-            await proofs.passwords.hash(data.password)
+            await proofs.passwords.hash_again(data.password)
             if proofs.passwords.outdated(user.password_hash)
             else None
         )
