@@ -17,6 +17,8 @@ from deploy.check.manifests import manifest_problems
 from deploy.check.variables import compose_variables, manifest_variables, variable_problems
 
 KUBERNETES = ROOT / "deploy/k8s"
+COMPONENTS = ("gateway-tls", "mail")
+"""What production does not use by itself."""
 COMPLETE = "overlays/dev"
 """The overlay whose secrets are in git, so that every variable is known."""
 
@@ -24,7 +26,8 @@ COMPLETE = "overlays/dev"
 def main() -> None:
     """Print what was built and what is wrong; exit with 1 if anything is."""
     builds = {name: build(KUBERNETES / name) for name in ("base", COMPLETE, "overlays/prod")}
-    builds["overlays/prod + gateway-tls"] = build_with_component("gateway-tls")
+    for component in COMPONENTS:
+        builds[f"overlays/prod + {component}"] = build_with_component(component)
     for name, documents in builds.items():
         sys.stdout.write(f"{name}: {len(documents)} objects\n")
     problems = [

@@ -54,7 +54,7 @@ async def rows(database_url: str, table: str) -> list[Any]:
 def test_a_second_time_changes_nothing_but_the_salt(
     command: Command, portal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert command.migrate() == command.migrate() == "0003"
+    assert command.migrate() == command.migrate() == "0004"
     first = command.seed()
     keys = portal.call(rows, command.database_url, "api_key")
     users = portal.call(rows, command.database_url, "app_user")

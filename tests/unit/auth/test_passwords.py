@@ -36,7 +36,13 @@ async def test_what_many_have_is_refused(weak: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "about", ["ada.lovelace@analytical.example", "Ada.Lovelace", "analyticalada"]
+    "about",
+    [
+        "ada.lovelace@analytical.example",
+        "Ada.Lovelace",
+        "analyticalada",
+        "and always Ada.Lovelace@analytical.example!",
+    ],
 )
 def test_ones_own_address_is_refused(about: str) -> None:
     with pytest.raises(InvalidRequest):

@@ -82,7 +82,7 @@ def check_guessable(password: str, email: str = "") -> None:
     """Raises `InvalidRequest` for one that is made of leaked passwords, words, patterns or the address."""
     about = [*_OURS, email, *filter(None, re.split(r"[^a-z0-9]+", email.lower()))]
     found = zxcvbn(password[:LOOKED_AT_MAX], user_inputs=about, max_length=LOOKED_AT_MAX)
-    if found["score"] < SCORE_MIN:
+    if found["score"] < SCORE_MIN or (email and email.lower() in password.lower()):
         raise InvalidRequest(
             "this password is too easy to guess; put several unrelated words together",
             param="password",
