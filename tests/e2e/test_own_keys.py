@@ -120,6 +120,19 @@ def test_it_is_tried_first_costs_no_tokens_and_is_counted(
     assert int(day.output_tokens) >= message.usage.output_tokens
 
 
+def test_a_call_that_is_sent_again_brings_one_key(router: httpx.Client, customer: Customer) -> None:
+    again = {"idempotency-key": "bring-1-" + customer.key[-8:]}
+    body = {"provider": "anthropic", "key": MINE}
+    first, second = (
+        router.post(keys_of(customer), json=body, headers=again).json() for _ in range(2)
+    )
+
+    assert first == second
+    assert [key["id"] for key in router.get(keys_of(customer)).json()] == [first["id"]]
+    other = router.post(keys_of(customer), json=body | {"priority": 2}, headers=again)
+    assert (other.status_code, other.json()["param"]) == (409, "Idempotency-Key")
+
+
 def test_streamed_it_is_the_same(
     stack: DevRecord, router: httpx.Client, customer: Customer
 ) -> None:

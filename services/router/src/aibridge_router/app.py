@@ -17,6 +17,7 @@ from aibridge_common.bus.nats import Bus
 from aibridge_common.clients.billing import BillingClient
 from aibridge_common.clock import Clock, SystemClock
 from aibridge_common.db.engine import Database, answers, open_database
+from aibridge_common.db.idempotency import run_forgetting
 from aibridge_common.dialect import EXACT, NATIVE_PREFIX
 from aibridge_common.sealed import Sealer
 from aibridge_common.settings import parse_tokens
@@ -206,6 +207,7 @@ def create_app(settings: Settings, drain: Drain) -> Litestar:
             "pumps": pumps.watch,
             "gossip": partial(gossip.run, bus),
             "overload": partial(watch_lag, limiter),
+            "forgetting": partial(run_forgetting, database),
         }
         try:
             async with anyio.create_task_group() as tasks:

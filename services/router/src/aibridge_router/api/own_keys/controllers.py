@@ -8,8 +8,10 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
 from aibridge_common.contracts.router import AddOwnKey, ChangeOwnKey, OwnKeyShown
+from aibridge_common.db.idempotency import IdempotentCall
 from aibridge_common.web.caller import calling
 from aibridge_common.web.guard import ServiceGuard
+from aibridge_common.web.idempotency import idempotent
 from aibridge_router.api.own_keys.service import OwnKeys
 
 Keys = NamedDependency[OwnKeys]
@@ -32,9 +34,10 @@ class OwnKeyController(Controller):
         data: JSONBody[AddOwnKey],
         own_keys: Keys,
         caller: NamedDependency[str],
+        call: NamedDependency[IdempotentCall | None],
     ) -> OwnKeyShown:
         """Bring a key. Its provider is asked first: 422 `key_refused` when it does not accept it."""
-        return await own_keys.add(caller, account_id, data)
+        return await own_keys.add(caller, account_id, data, call)
 
     @put("/{key_id:uuid}", operation_id="ChangeOwnKey")
     async def change(
@@ -69,5 +72,6 @@ def own_keys_api(guard: ServiceGuard, own_keys: Callable[[], OwnKeys]) -> Router
         dependencies={
             "own_keys": Provide(own_keys, sync_to_thread=False),
             "caller": Provide(calling(guard), sync_to_thread=False),
+            "call": Provide(idempotent(guard)),
         },
     )

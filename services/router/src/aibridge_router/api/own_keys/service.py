@@ -7,6 +7,7 @@ from aibridge_common.catalog import Provider
 from aibridge_common.contracts.router import AddOwnKey, ChangeOwnKey, OwnKeyShown
 from aibridge_common.db.audit import record
 from aibridge_common.db.engine import Database, Transaction, transaction
+from aibridge_common.db.idempotency import IdempotentCall, once
 from aibridge_common.dialect import Dialect
 from aibridge_common.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from aibridge_common.ids import uuid7
@@ -48,8 +49,17 @@ class OwnKeys:
         async with transaction(self._database) as tx:
             return await own_keys_of(tx, account_id)
 
-    async def add(self, caller: str, account_id: UUID, command: AddOwnKey) -> OwnKeyShown:
-        """Ask the provider whether it takes the key, then keep it sealed. Raises `KeyRefused`, `Unavailable`."""
+    async def add(
+        self,
+        caller: str,
+        account_id: UUID,
+        command: AddOwnKey,
+        call: IdempotentCall | None = None,
+    ) -> OwnKeyShown:
+        """Ask the provider whether it takes the key, then keep it sealed; a repeated `call` has the first one's answer.
+
+        Raises `KeyRefused`, `Unavailable`.
+        """
         await self._check(command.provider, Secret(command.key))
         key_id = uuid7()
         bound = bound_to(account_id, command.provider)
@@ -62,13 +72,17 @@ class OwnKeys:
             on_failure=command.on_failure,
         )
         async with transaction(self._database) as tx:
-            if len(await own_keys_of(tx, account_id)) >= PER_ACCOUNT_MAX:
-                raise Conflict(f"an account has {PER_ACCOUNT_MAX} own keys at most")
-            await add_own_key(tx, row, command.name, f"…{command.key[-4:]}")
-            await self._note(tx, caller, "own_key.add", account_id, key_id)
-            keys = await own_keys_of(tx, account_id)
+
+            async def keep() -> OwnKeyShown:
+                if len(await own_keys_of(tx, account_id)) >= PER_ACCOUNT_MAX:
+                    raise Conflict(f"an account has {PER_ACCOUNT_MAX} own keys at most")
+                await add_own_key(tx, row, command.name, f"…{command.key[-4:]}")
+                await self._note(tx, caller, "own_key.add", account_id, key_id)
+                return next(key for key in await own_keys_of(tx, account_id) if key.id == key_id)
+
+            shown = await once(tx, call, OwnKeyShown, keep)
         await announce(self._bus)
-        return next(key for key in keys if key.id == key_id)
+        return shown
 
     async def change(
         self, caller: str, account_id: UUID, key_id: UUID, command: ChangeOwnKey
