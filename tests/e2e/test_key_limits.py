@@ -12,7 +12,6 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from aibridge_devstack.record import DevRecord
-from aibridge_sandbox.script import directive
 from tests.fixtures.customer import Customer, open_account
 from tests.fixtures.inside import service
 
@@ -89,9 +88,7 @@ def test_charged_tokens_of_a_period(
     assert refused.value.response.headers["x-should-retry"] == "false"
 
 
-def test_only_its_models_and_none_of_them_by_failover(
-    stack: DevRecord, auth: httpx.Client, customer: Customer
-) -> None:
+def test_only_its_models(stack: DevRecord, auth: httpx.Client, customer: Customer) -> None:
     key = new_key(auth, customer, models=[GPT])["key"]
     assert gpt(stack, key).headers["x-aibridge-model"] == GPT
     with openai.OpenAI(base_url=f"{stack.base_url}/v1", api_key=key, max_retries=0) as sdk:
@@ -99,9 +96,26 @@ def test_only_its_models_and_none_of_them_by_failover(
 
     with pytest.raises(anthropic.PermissionDeniedError, match=SONNET):
         claude(stack, key)
-    with pytest.raises(openai.APIStatusError) as failed:
-        gpt(stack, key, text=directive(status=503))
-    assert failed.value.status_code >= 500
+
+
+def test_no_stand_in_that_it_may_not_use(
+    stack: DevRecord, auth: httpx.Client, customer: Customer
+) -> None:
+    limited = new_key(auth, customer, models=[GPT])["key"]
+
+    assert would_try(stack, customer.key) > {GPT}
+    assert would_try(stack, limited) == {GPT}
+
+
+def would_try(stack: DevRecord, key: str) -> set[str]:
+    body = {"model": GPT, "messages": [{"role": "user", "content": "hi"}]}
+    answer = httpx.post(
+        f"{stack.base_url}/v1/route/explain",
+        json={"path": "/v1/chat/completions", "body": body},
+        headers={"authorization": f"Bearer {key}"},
+        trust_env=False,
+    )
+    return {attempt["model"] for attempt in answer.json()["tries"]}
 
 
 def test_only_from_its_networks(stack: DevRecord, auth: httpx.Client, customer: Customer) -> None:
