@@ -39,6 +39,8 @@ class Books(Struct, frozen=True, kw_only=True):
     violations: list[str]
     dead_letters: int
     spent_microtokens: int
+    ever_charged_microtokens: int
+    """Of the whole account, in the same snapshot as what it spent: what began before may settle meanwhile."""
     reserved_microtokens: int
 
 
@@ -70,7 +72,9 @@ async def read_books(database_url: str, account_id: str, since: UUID) -> Books:
             "SELECT count(*) FROM usage_dead_letter WHERE event_id IS NULL OR event_id > $1", since
         )
         account = await connection.fetchrow(
-            "SELECT spent_utok, reserved_utok FROM account WHERE id = $1", UUID(account_id)
+            "SELECT spent_utok, reserved_utok, (SELECT coalesce(sum(charge_utok), 0)::bigint FROM usage_event"
+            " WHERE account_id = $1) AS charged_utok FROM account WHERE id = $1",
+            UUID(account_id),
         )
     finally:
         await connection.close()
@@ -80,6 +84,7 @@ async def read_books(database_url: str, account_id: str, since: UUID) -> Books:
         violations=[row["text"] for row in violations],
         dead_letters=dead_letters,
         spent_microtokens=account["spent_utok"],
+        ever_charged_microtokens=account["charged_utok"],
         reserved_microtokens=account["reserved_utok"],
     )
 

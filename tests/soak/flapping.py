@@ -237,6 +237,7 @@ def _of_money(
     for misfit in findings.wrong[:20]:
         site.say(f"does not fit: {misfit}")
     spent = after.spent_microtokens - before.spent_microtokens
+    charged = after.ever_charged_microtokens - before.ever_charged_microtokens
     figures = [
         Figure(name="charges equal to the vendor's truth", value=findings.exact, unit="count"),
         Figure(name="charges that do not fit", value=len(findings.wrong), unit="count", at_most=0),
@@ -249,7 +250,7 @@ def _of_money(
         ),
         Figure(
             name="spent by the account - sum of charges",
-            value=spent - sum(row.charge_microtokens for row in after.charged.values()),
+            value=spent - charged,
             unit="microtokens",
             at_most=0,
             at_least=0,

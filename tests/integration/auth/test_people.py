@@ -264,6 +264,22 @@ async def test_changing_the_password_ends_every_session(
     assert (await log_in(http, user["email"], OTHER)).status_code == 201
 
 
+@pytest.mark.parametrize("weak", ["password1234", "the address {}"], ids=["leaked", "address"])
+async def test_a_changed_password_is_looked_at_as_a_first_one_is(
+    http: httpx.AsyncClient, outbox: Path, weak: str
+) -> None:
+    user = await member(http, outbox)
+    session = (await log_in(http, user["email"])).json()["token"]
+
+    refused = await http.post(
+        f"/v1/users/{user['user_id']}/password",
+        json={"old_password": PASSWORD, "password": weak.format(user["email"])},
+    )
+
+    assert (refused.status_code, refused.json()["param"]) == (400, "password")
+    assert (await check(http, session)).status_code == 200
+
+
 async def test_staff_have_their_rights_with_a_second_factor_only(
     http: httpx.AsyncClient, table: Any
 ) -> None:
