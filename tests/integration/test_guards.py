@@ -9,6 +9,9 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
+import aibridge_auth.app
+import aibridge_billing.app
+import aibridge_router.app
 from aibridge_auth.app import create_app as create_auth
 from aibridge_billing.app import create_app as create_billing
 from aibridge_common.ids import uuid7
@@ -35,6 +38,11 @@ APPS = {
     "auth": lambda: create_auth(auth_settings(*NOWHERE)),
     "billing": lambda: create_billing(billing_settings(*NOWHERE)),
     "router": lambda: create_router(router_settings(*NOWHERE), Drain(1)),
+}
+CONFINED = {
+    "auth": aibridge_auth.app.CONFINED,
+    "billing": aibridge_billing.app.CONFINED,
+    "router": aibridge_router.app.CONFINED,
 }
 ROUTES = {
     "auth": {
@@ -165,6 +173,62 @@ def test_every_route_has_a_guard(service: str) -> None:
     unguarded = {path for _, path, guarded in routes(APPS[service]()) if not guarded}
 
     assert unguarded == OPEN | GUARDED_OTHERWISE.get(service, set())
+
+
+@pytest.mark.parametrize("service", APPS)
+def test_every_operation_has_a_name(service: str) -> None:
+    """By which callers are confined."""
+    for route in APPS[service]().routes:
+        if isinstance(route, HTTPRoute) and route.path.startswith("/v1/"):
+            for handler in route.route_handlers:
+                named = handler.operation_id or handler.http_methods == {"OPTIONS"}
+                assert named, (handler.http_methods, route.path)
+
+
+@pytest.mark.parametrize(
+    ("service", "caller", "expected"),
+    [
+        ("auth", "gateway", {("POST", "/v1/keys/verify")}),
+        ("router", "gateway", set[tuple[str, str]]()),
+        (
+            "billing",
+            "gateway",
+            {
+                ("GET", "/v1/balance"),
+                ("GET", "/v1/usage"),
+                ("GET", "/v1/receipts"),
+                ("GET", "/v1/receipts/{request_id:str}"),
+            },
+        ),
+        (
+            "billing",
+            "router",
+            {
+                ("GET", "/v1/rate-cards"),
+                ("POST", "/v1/leases"),
+                ("POST", "/v1/leases/{lease_id:uuid}/extend"),
+                ("POST", "/v1/leases/{lease_id:uuid}/release"),
+                ("GET", "/v1/spool/{router:str}"),
+                ("GET", "/v1/usage/summary"),
+            },
+        ),
+    ],
+)
+def test_the_services_own_tokens_are_for_what_they_call(
+    service: str, caller: str, expected: set[tuple[str, str]]
+) -> None:
+    allowed = CONFINED[service][caller]
+    found = {
+        (method, route.path)
+        for route in APPS[service]().routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if handler.operation_id in allowed
+        for method in handler.http_methods
+        if method != "OPTIONS"
+    }
+
+    assert found == expected
 
 
 @pytest.mark.parametrize("service", APPS)

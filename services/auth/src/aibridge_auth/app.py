@@ -45,6 +45,8 @@ from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
 
 SCHEMA = "auth"
+CONFINED = {"gateway": frozenset({"VerifyKey"})}
+"""The token that meets customers' requests makes no keys and no administrators."""
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -95,7 +97,7 @@ def create_app(settings: Settings) -> Litestar:
             await bus.close()
             await database.dispose()
 
-    guard = ServiceGuard(parse_tokens(settings.service_tokens))
+    guard = ServiceGuard(parse_tokens(settings.service_tokens), CONFINED)
     api = Router(
         "/",
         route_handlers=[

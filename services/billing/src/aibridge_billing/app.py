@@ -51,6 +51,13 @@ from aibridge_common.web.problems import problem_details
 from aibridge_common.web.tasks import supervised
 
 SCHEMA = "billing"
+CONFINED = {
+    "gateway": frozenset({"GetBalance", "ListUsage", "ListReceipts", "GetReceipts"}),
+    "router": frozenset(
+        {"ListRateCards", "AcquireLease", "ExtendLease", "ReleaseLease", "GetSpool", "SumUsage"}
+    ),
+}
+"""What serves requests neither pays, refunds nor gives tokens away."""
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -104,7 +111,7 @@ def create_app(settings: Settings) -> Litestar:
     async def measure() -> list[Measured]:
         return measure_consumer(consumers[0].counters) + await measure_ledger(database)
 
-    guard = ServiceGuard(parse_tokens(settings.service_tokens))
+    guard = ServiceGuard(parse_tokens(settings.service_tokens), CONFINED)
     api = Router(
         "/",
         route_handlers=[

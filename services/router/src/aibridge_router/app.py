@@ -58,6 +58,8 @@ from aibridge_router.upstream.probe import EgressProber
 
 SCHEMA = "router"
 SETTLE_TIMEOUT_S = 10.0
+CONFINED = {"gateway": frozenset[str]()}
+"""The public paths are for the gateway, the admin API is not."""
 
 
 class Served(Struct, frozen=True, kw_only=True):
@@ -153,7 +155,7 @@ def _served(
 
 def create_app(settings: Settings, drain: Drain) -> Litestar:
     """The relay, the admin API and the health routes."""
-    guard = ServiceGuard(parse_tokens(settings.service_tokens))
+    guard = ServiceGuard(parse_tokens(settings.service_tokens), CONFINED)
     sealer = Sealer(settings.secrets_key)
     clock = SystemClock()
     database = open_database(settings.database_url.reveal(), SCHEMA, connections_max=4)

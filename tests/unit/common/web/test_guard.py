@@ -11,7 +11,10 @@ from aibridge_common.web.guard import ServiceGuard
 from aibridge_common.web.problems import problem_details
 
 GATEWAY, ROUTER = "gateway-token-0123", "router-token-01234"
-GUARD = ServiceGuard(parse_tokens(Secret(f"gateway={GATEWAY},router={ROUTER}")))
+OPS = "ops-token-01234567"
+TOKENS = parse_tokens(Secret(f"gateway={GATEWAY},router={ROUTER},ops={OPS}"))
+GUARD = ServiceGuard(TOKENS)
+CONFINING = ServiceGuard(TOKENS, {"gateway": frozenset({"Look"}), "router": frozenset()})
 
 
 REACHED: list[str] = []
@@ -23,10 +26,24 @@ async def things() -> str:
     return "ok"
 
 
+@get("/v1/look", operation_id="Look")
+async def look() -> str:
+    return "seen"
+
+
+@get("/v1/give", operation_id="Give")
+async def give() -> str:
+    REACHED.append("give")
+    return "given"
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient[Litestar]]:
     app = Litestar(
-        [Router("/", route_handlers=[things], guards=[GUARD])],
+        [
+            Router("/", route_handlers=[things], guards=[GUARD]),
+            Router("/", route_handlers=[look, give], guards=[CONFINING]),
+        ],
         plugins=[problem_details()],
         logging_config=None,
     )
@@ -76,3 +93,23 @@ class TestGuard:
     def test_keeps_no_token(self) -> None:
         """Only digests stay in memory where a dump could show them."""
         assert GATEWAY not in repr(vars(GUARD))
+
+
+@pytest.mark.parametrize(
+    ("token", "may"),
+    [(GATEWAY, {"/v1/look"}), (ROUTER, set[str]()), (OPS, {"/v1/look", "/v1/give"})],
+    ids=["gateway", "router", "ops"],
+)
+def test_a_confined_caller_does_what_it_is_for(
+    client: TestClient[Litestar], token: str, may: set[str]
+) -> None:
+    REACHED.clear()
+    answers = {
+        path: client.get(path, headers={"authorization": f"Bearer {token}"})
+        for path in ("/v1/look", "/v1/give")
+    }
+
+    assert {path for path, answer in answers.items() if answer.status_code == 200} == may
+    for path in answers.keys() - may:
+        assert (answers[path].status_code, answers[path].json()["code"]) == (403, "forbidden")
+    assert bool(REACHED) == ("/v1/give" in may)
