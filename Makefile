@@ -103,7 +103,7 @@ lock: | $(UV) ## Resolve the dependencies anew into requirements.lock.
 
 fuzz: $(STAMP) ## Fuzz the public routes and the codecs for longer (EXAMPLES=2000).
 	@AIBRIDGE_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest --numprocesses=0 --timeout=0 \
-	  tests/e2e/test_fuzz.py tests/e2e/test_public_api.py $(ARGS)
+	  tests/e2e/test_fuzz.py tests/e2e/test_public_api.py tests/contract/test_services_openapi.py $(ARGS)
 
 bench: $(STAMP) ## Measure the product beside nginx on this machine (ARGS="--quick" for a look).
 	@PYTHONPATH=tests $(BIN)/python -m bench.conversion

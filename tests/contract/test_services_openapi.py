@@ -1,7 +1,6 @@
 """Each internal API as its own OpenAPI document says it: schemathesis asks, the service must answer as described."""
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +8,6 @@ import httpx
 import pytest
 import schemathesis
 from anyio.from_thread import BlockingPortal
-from hypothesis import HealthCheck, settings
 from litestar.serialization import encode_json
 from requests import Request
 from schemathesis.checks import not_a_server_error
@@ -25,6 +23,7 @@ from aibridge_billing.app import create_app as create_billing
 from aibridge_common.web.drain import Drain
 from aibridge_router.app import create_app as create_router
 from tests.fixtures.inside import service
+from tests.fixtures.openapi import asked
 from tests.fixtures.services import (
     TOKEN,
     auth_settings,
@@ -35,7 +34,6 @@ from tests.fixtures.services import (
     running_router,
 )
 
-EXAMPLES = int(os.environ.get("AIBRIDGE_FUZZ_EXAMPLES", "8"))
 IN_TWO_FORMATS = "/v1/usage/export"
 """By a parameter, and the document can name one of them."""
 NOWHERE = "postgresql://nobody@localhost:1/nothing", "nats://localhost:1"
@@ -50,17 +48,7 @@ auth_schema: Any = described(create_auth(auth_settings(*NOWHERE)))
 billing_schema: Any = described(create_billing(billing_settings(*NOWHERE)))
 router_schema: Any = described(create_router(router_settings(*NOWHERE), Drain(1)))
 
-few = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.too_slow,
-        HealthCheck.filter_too_much,
-        HealthCheck.data_too_large,
-        HealthCheck.function_scoped_fixture,
-    ],
-    derandomize="AIBRIDGE_FUZZ_EXAMPLES" not in os.environ,
-)
+few = asked(8)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,10 @@
 """The public API as its OpenAPI document says it: schemathesis asks, the product must answer as described."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -14,25 +12,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.fixtures.openapi import asked
 from tests.fixtures.outside import Outside
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "public-api.yaml"
-EXAMPLES = int(os.environ.get("AIBRIDGE_FUZZ_EXAMPLES", "25"))
 schema: Any = schemathesis.openapi.from_path(str(DOCUMENT))
 
 
 @schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.too_slow,
-        HealthCheck.filter_too_much,
-        HealthCheck.data_too_large,
-        HealthCheck.function_scoped_fixture,
-    ],
-    derandomize="AIBRIDGE_FUZZ_EXAMPLES" not in os.environ,
-)
+@asked(25)
 @pytest.mark.filterwarnings("ignore")
 def test_answers_are_as_described(case: Any, outside: Outside) -> None:
     answer = case.call(base_url=outside.base_url, headers=outside.bearer)

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import httpx
 import msgspec
 import nats
@@ -36,27 +35,6 @@ async def http(auth_url: str, nats_url: str) -> AsyncIterator[httpx.AsyncClient]
         patch.setattr(heartbeat, "HEARTBEAT_EVERY_S", 0.05)
         async with running_auth(auth_url, nats_url) as url, http_to(url) as client:
             yield client
-
-
-@pytest.fixture(scope="module")
-async def table(auth_url: str) -> AsyncIterator[Connection]:
-    """A look into the database."""
-    connection = await asyncpg.connect(auth_url, server_settings={"search_path": SCHEMA})
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def account(table: Connection) -> UUID:
-    """A customer."""
-    account_id = uuid7()
-    await table.execute(
-        "INSERT INTO app_user (id, account_id, email, password_hash) VALUES ($1, $2, $3, '!')",
-        uuid7(),
-        account_id,
-        f"{account_id.hex}@customer.example",
-    )
-    return account_id
 
 
 async def create(http: httpx.AsyncClient, account: UUID, name: str = "laptop") -> tuple[UUID, str]:

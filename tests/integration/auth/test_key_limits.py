@@ -5,11 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import httpx
 import pytest
 
-from aibridge_auth.app import SCHEMA
 from aibridge_common.ids import uuid7
 from tests.fixtures.services import http_to, running_auth
 
@@ -31,23 +29,10 @@ async def http(auth_url: str, nats_url: str) -> AsyncIterator[httpx.AsyncClient]
         yield client
 
 
-@pytest.fixture(scope="module")
-async def table(auth_url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(auth_url, server_settings={"search_path": SCHEMA})
-    yield connection
-    await connection.close()
-
-
 @pytest.fixture
-async def account(table: Any) -> str:
-    account_id = uuid7()
-    await table.execute(
-        "INSERT INTO app_user (id, account_id, email, password_hash) VALUES ($1, $2, $3, '!')",
-        uuid7(),
-        account_id,
-        f"{account_id.hex}@customer.example",
-    )
-    return str(account_id)
+def account(account: UUID) -> str:
+    """As JSON has it."""
+    return str(account)
 
 
 async def created(http: httpx.AsyncClient, account: str, **more: Any) -> Json:

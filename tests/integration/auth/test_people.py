@@ -10,13 +10,11 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from argon2 import PasswordHasher
 from pyotp import totp
 
-from aibridge_auth.app import SCHEMA
 from aibridge_auth.crypto.password import hash_password
 from aibridge_auth.mail import queue
 from aibridge_common.ids import uuid7
@@ -43,13 +41,6 @@ async def http(auth_url: str, nats_url: str, outbox: Path) -> AsyncIterator[http
             http_to(url) as client,
         ):
             yield client
-
-
-@pytest.fixture(scope="module")
-async def table(auth_url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(auth_url, server_settings={"search_path": SCHEMA})
-    yield connection
-    await connection.close()
 
 
 def somebody() -> str:

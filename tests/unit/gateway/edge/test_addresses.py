@@ -4,7 +4,7 @@ import pytest
 
 from aibridge_common.errors import Forbidden
 from aibridge_common.limits import KeyLimits
-from aibridge_gateway.edge.addresses import ClientAddresses, check_address
+from aibridge_gateway.edge.addresses import ClientAddresses
 
 PROXIES = "10.0.0.0/8, 2001:db8:ffff::/48"
 
@@ -51,12 +51,14 @@ def test_a_key_is_refused_outside_its_networks() -> None:
     addresses = ClientAddresses()
     limits = KeyLimits(ip_ranges=("203.0.113.0/24", "2001:db8::/32"))
     for inside in ("203.0.113.200", "2001:db8::5", "::ffff:203.0.113.1"):
-        check_address(limits, addresses.of(inside, ()))
-    for outside in ("203.0.114.1", "::1", None):
-        with pytest.raises(Forbidden, match=outside or "unknown address"):
-            check_address(limits, addresses.of(outside, ()))
+        addresses.check(limits, (inside, 1), ())
+    for outside in ("203.0.114.1", "::1"):
+        with pytest.raises(Forbidden, match=outside):
+            addresses.check(limits, (outside, 1), ())
+    with pytest.raises(Forbidden, match="unknown address"):
+        addresses.check(limits, None, ())
 
 
 def test_a_key_without_networks_may_be_used_from_anywhere() -> None:
-    check_address(None, None)
-    check_address(KeyLimits(requests_per_minute=1), None)
+    ClientAddresses().check(None, None, ())
+    ClientAddresses().check(KeyLimits(requests_per_minute=1), None, ())

@@ -14,7 +14,7 @@ from aibridge_common.contracts.billing import Balance, ReceiptPage, RequestRecei
 from aibridge_common.dialect import Surface
 from aibridge_common.errors import AIBridgeError, InvalidRequest
 from aibridge_common.ids import parse_request_id
-from aibridge_gateway.edge.addresses import ClientAddresses, check_address
+from aibridge_gateway.edge.addresses import ClientAddresses
 from aibridge_gateway.edge.credentials import find_key
 from aibridge_gateway.edge.keyring import Keyring
 
@@ -28,10 +28,8 @@ def account_routes(
         facts = await keyring.facts(
             find_key(request.scope["headers"], request.scope["query_string"])
         )
-        if facts.limits is not None:
-            client = request.scope["client"]
-            peer = client[0] if client else None
-            check_address(facts.limits, addresses.of(peer, request.scope["headers"]))
+        scope = request.scope
+        addresses.check(facts.limits, scope["client"], scope["headers"])
         return facts.account_id
 
     @get("/v1/balance", operation_id="MyBalance", exception_handlers={AIBridgeError: public_error})

@@ -31,16 +31,21 @@ class ClientAddresses:
                 return address
         return address
 
+    def check(
+        self,
+        limits: KeyLimits | None,
+        client: tuple[str, int] | None,
+        headers: Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        """Raises `Forbidden` where a key is limited to networks and `client`, who connects, asks from elsewhere."""
+        if limits is None or limits.ip_ranges is None:
+            return
+        address = self.of(client[0] if client else None, headers)
+        if address is None or not any(address in one for one in networks(limits.ip_ranges)):
+            raise Forbidden(f"this key may not be used from {address or 'an unknown address'}")
+
     def _is_proxy(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._trusted)
-
-
-def check_address(limits: KeyLimits | None, address: Address | None) -> None:
-    """Raises `Forbidden` for an address from which the key may not be used."""
-    if limits is None or limits.ip_ranges is None:
-        return
-    if address is None or not any(address in network for network in networks(limits.ip_ranges)):
-        raise Forbidden(f"this key may not be used from {address or 'an unknown address'}")
 
 
 def _parsed(said: str) -> Address | None:

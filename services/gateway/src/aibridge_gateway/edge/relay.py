@@ -21,7 +21,7 @@ from aibridge_common.settings import Secret
 from aibridge_common.telemetry.log import get_logger
 from aibridge_common.web.client import Client
 from aibridge_common.web.drain import Drain
-from aibridge_gateway.edge.addresses import ClientAddresses, check_address
+from aibridge_gateway.edge.addresses import ClientAddresses
 from aibridge_gateway.edge.admission import Admission
 from aibridge_gateway.edge.body import ClientGone, check_content_type, read_body
 from aibridge_gateway.edge.credentials import find_key, without_key
@@ -82,8 +82,8 @@ class Relay:
         if any(name == b"upgrade" for name, _ in headers):
             raise UpgradeRequired("WebSocket is not served here; use HTTP with server-sent events")
         facts = await self._keyring.facts(find_key(headers, query))
-        if facts.limits is not None:
-            check_address(facts.limits, self._addresses.of(_peer(scope), headers))
+        client_at = scope["client"]  # pyright: ignore[reportGeneralTypeIssues]
+        self._addresses.check(facts.limits, client_at, headers)
         endpoint = find_endpoint(path.decode("latin-1"))
         if endpoint is None:
             raise NotFound(f"nothing is served at {path.decode('latin-1')}")
@@ -152,11 +152,6 @@ def _path(scope: Scope) -> bytes:
     # Inside a Litestar mount `path` is cut; the raw path is what the client asked for.
     raw = scope.get("raw_path") or scope["path"].encode("latin-1")
     return raw.split(b"?", 1)[0]
-
-
-def _peer(scope: Scope) -> str | None:
-    client = scope["client"]  # pyright: ignore[reportGeneralTypeIssues]
-    return client[0] if client else None
 
 
 def _surface(scope: Scope) -> Surface:
